@@ -3,9 +3,10 @@
     python benchmarks/augment.py DATA OUT
 
 DATA holds mnist/ and usps/ as published. Written are OUT/unpaired (trainA: MNIST, trainB: USPS, no labels; what a
-CycleGAN learns from), and two labelled sets with one folder a class: OUT/mnist-100, whose train/ holds ten digits of
-each class of MNIST, and OUT/usps-100, whose train/ holds ten of each class of USPS. test/ holds the same 2,000 digits
-of MNIST's test set in both. All digits have 32 x 32 pixels: MNIST's with a margin of two pixels, USPS's enlarged.
+CycleGAN learns from), and labelled sets with one folder a class: OUT/mnist-100, whose train/ holds ten digits of each
+class of MNIST, and OUT/usps-100 and OUT/usps-1000, whose train/ holds ten or a hundred of each class of USPS. test/
+holds the same 2,000 digits of MNIST's test set in all of them. All digits have 32 x 32 pixels: MNIST's with a margin
+of two pixels, USPS's enlarged.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from translate.data.io.images import resize
 from translate.data.labelled import LabelledSplit, open_labelled
 
 SIDE = 32
-UNLABELLED, OF_EACH_CLASS, TESTED = 4000, 10, 2000
+UNLABELLED, TESTED = 4000, 2000
+LABELLED = (("mnist", 10), ("usps", 10), ("usps", 100))
+"""Sets, and how many of each class."""
 
 
 def main() -> None:
@@ -33,15 +36,16 @@ def main() -> None:
     for letter, (_, splits) in zip("AB", sets.items(), strict=True):
         rows = range(len(splits["train"]) - UNLABELLED, len(splits["train"]))  # none of those with labels
         _write(splits["train"], rows, options.out / "unpaired" / f"train{letter}", by_class=False)
-    for name, splits in sets.items():
-        folder = options.out / f"{name}-{10 * OF_EACH_CLASS}"
-        _write(splits["train"], _first_of_each(splits["train"]), folder / "train")
+    for name, count in LABELLED:
+        folder, labelled = options.out / f"{name}-{10 * count}", sets[name]["train"]
+        _write(labelled, _first_of_each(labelled, count), folder / "train")
         _write(sets["mnist"]["test"], range(TESTED), folder / "test")
 
 
-def _first_of_each(split: LabelledSplit) -> np.ndarray:
-    """The rows of the first digits of each class."""
-    return np.concatenate([np.flatnonzero(of_class)[:OF_EACH_CLASS] for of_class in split.labels.T == 1])
+def _first_of_each(split: LabelledSplit, count: int) -> np.ndarray:
+    """The rows of the first digits of each class, of those that are labelled."""
+    labelled = split.labels[: len(split) - UNLABELLED].T == 1
+    return np.concatenate([np.flatnonzero(of_class)[:count] for of_class in labelled])
 
 
 def _write(split: LabelledSplit, rows: Iterable[int], folder: Path, by_class: bool = True) -> None:

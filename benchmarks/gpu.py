@@ -122,12 +122,14 @@ def main() -> None:
     sections: dict[str, Callable[[], Any]] = {
         "matrix products": matrices,
         "dice of a replay": lambda: gpu_checks.dice_of_a_replay(device, recorder),
-        "captured against eager": lambda: gpu_checks.captured_against_eager(device, 5 if small else 20),
+        "captured against eager": lambda: gpu_checks.captured_against_eager(device, 3 if small else 20),
         "batches on a second stream": lambda: gpu_checks.batches_on_a_second_stream(device),
         "a spoilt step moves nothing": lambda: gpu_checks.a_spoilt_step_moves_nothing(device),
         "steps": lambda: gpu_speed.steps(device, rates, 3 * share, small, options.compiled),
         "host work": lambda: gpu_speed.host_work(device, small),
-        "joined calls": lambda: batching.measure(32 if small else 256, 1, device, 10, 15 * share, small),
+        "joined calls": lambda: batching.measure(
+            32 if small else 256, 1, device, 3 if small else 10, 15 * share, small
+        ),
         "training": lambda: gpu_speed.training(device, options.data, small, 1.5 * share),
         "conversion": lambda: gpu_speed.conversion(device, small, share / 2),
         "memory": lambda: gpu_speed.memory(device, small),

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from patience import PATIENCE  # noqa: E402
 from tiny import TINY, data_of, write_images  # noqa: E402
+from warm import Warm  # noqa: E402
 
 from translate.data.batch import Labelled, SourceLabelled  # noqa: E402
 from translate.models import MODELS  # noqa: E402
@@ -52,6 +52,7 @@ class Workplace:
     """A folder with tiny recipes, in which commands run; `shapes` is rendered below it once.
 
     `hook` is Python that runs in the child before anything else: for faults that cannot be made from outside.
+    `under` is a command that starts the child: a Python of its own, which takes seconds.
     """
 
     def __init__(self, folder: Path, home: Path) -> None:
@@ -83,21 +84,13 @@ class Workplace:
             path.insert(0, str(hooks))
         environment |= {"TRANSLATE_HOME": str(self.home), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path)}
         environment |= options.pop("env", {})
-        before = options.pop("preexec_fn", None)
-
-        def prepare() -> None:
-            for number in (signal.SIGINT, signal.SIGHUP):  # a shell's background jobs, and nohup's, ignore them
-                signal.signal(number, signal.SIG_DFL)
-            if before:
-                before()
-
-        command = [*options.pop("under", []), sys.executable, "-m", "translate", *map(str, arguments)]
-        return subprocess.Popen(
-            command,
+        under = options.pop("under", [])
+        return (subprocess.Popen if under else Warm)(
+            [*under, sys.executable, "-m", "translate", *map(str, arguments)],
             cwd=self.folder,
             env=environment,
             text=True,
-            preexec_fn=prepare if os.name == "posix" else None,
+            preexec_fn=_as_usual if under else None,
             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         )
 
@@ -106,6 +99,12 @@ class Workplace:
 
     def train(self, recipe: str, out: str = "run", *more: object, **options: Any) -> Ended:
         return self.run("train", recipe, "--device", "cpu", "--out", out, *more, **options)
+
+
+def _as_usual() -> None:
+    """A shell's background jobs, and nohup's, ignore these."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def finished(process: subprocess.Popen[str], seconds: float = PATIENCE) -> Ended:
@@ -118,15 +117,9 @@ def finished(process: subprocess.Popen[str], seconds: float = PATIENCE) -> Ended
     return Ended(process.returncode, out, err)
 
 
-def limited(limit: int) -> Callable[[], None]:
-    """For `preexec_fn`: no file may grow beyond `limit` bytes."""
-
-    def limit_files() -> None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return limit_files
+def limited(limit: int) -> str:
+    """A hook: no file may grow beyond `limit` bytes."""
+    return f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
 
 
 def steps(run: Path) -> list[int]:

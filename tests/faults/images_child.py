@@ -11,7 +11,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS / "support"))
 
 from patience import PATIENCE  # noqa: E402
+from warm import Warm  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Child:
         self._files[0].write(stdin.encode())
         self._files[0].seek(0)
         path = os.pathsep.join([str(TESTS.parent), str(TESTS), str(TESTS / "faults")])
-        self.process = subprocess.Popen(
+        self.process = Warm(
             [sys.executable, *program.split(), *(os.fsencode(str(argument)) for argument in arguments)],
             cwd=cwd,
             stdin=self._files[0],

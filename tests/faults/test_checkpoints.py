@@ -136,7 +136,7 @@ def test_disk_full_ckpt_keeps_the_last_good_one(place: Workplace, undisturbed: P
     assert place.train(recipe, "run", hook=kill_at_backward(5)).code == -9  # after the first checkpoint
     limit = (undisturbed / "checkpoints" / f"step-{STEPS:08d}" / "training.safetensors").stat().st_size - 1
     assert limit > max(sizes), "only the optimizers' file is to find no room"
-    full = place.train(recipe, "run", "--resume", preexec_fn=limited(limit))
+    full = place.train(recipe, "run", "--resume", hook=limited(limit))
     run = place.folder / "run"
     assert full.code == 1 and "could not be saved (the disk is full)" in full.err, full.err
     assert "Make room" in full.err and "Traceback" not in full.err

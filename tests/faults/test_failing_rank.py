@@ -2,8 +2,6 @@
 
 import json
 import os
-import socket
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,8 @@ from pathlib import Path
 import pytest
 import tiny
 from patience import PATIENCE
+from ranks import ranks
+from warm import Warm
 
 from translate.reporting.tracking import read_metrics
 from translate.training.checkpoint import newest_good, saved_steps
@@ -18,7 +18,7 @@ from translate.training.checkpoint import newest_good, saved_steps
 HERE = Path(__file__).resolve().parent
 
 
-def start(folder: Path, how: str) -> list[subprocess.Popen[str]]:
+def start(folder: Path, how: str) -> list[Warm]:
     """Two processes on 7 images beside 4, of which each takes 3 a step, for two epochs."""
     for split in ("train", "test"):
         for domain, count in (("A", 7), ("B", 4)):
@@ -26,23 +26,9 @@ def start(folder: Path, how: str) -> list[subprocess.Popen[str]]:
     training = {"epochs": 2, "batch_size": 3, "log_every": 1, "checkpoint_every": 2, "precision": "float32"}
     recipe = {"model": tiny.TINY["cyclegan"], "data": {"size": tiny.SIZE, "load_size": 18}, "training": training}
     (folder / "recipe.yaml").write_text(json.dumps(recipe))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    here = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
     path = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, str(HERE / "failing_rank.py"), how, "recipe.yaml", "data"]
-    return [
-        subprocess.Popen(
-            command,
-            env={**os.environ, **here, "RANK": str(rank), "LOCAL_RANK": str(rank), "PYTHONPATH": path},
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+    return ranks(command, folder, {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path})
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,14 @@ from patience import PATIENCE
 
 pty = pytest.importorskip("pty", reason="terminals of this kind are for POSIX")
 
+OWN_TERMINAL = """
+    import fcntl, os, signal, termios
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+"""
+NOHUP = """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+"""
 WAITING = """
     import os, time
     from translate.training.trainer import Trainer
@@ -34,18 +42,9 @@ def hung_up(place: Workplace, *arguments: object, ignored: bool = False) -> int:
     """The exit code of a command whose terminal closes in the third step: the kernel sends SIGHUP to the session's
     first process, and to it again, as if a shell had gone, too."""
     leader, follower = pty.openpty()
-
-    def own_terminal() -> None:
-        import fcntl
-        import termios
-
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        if ignored:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), follower)
-    child = place.start(*arguments, hook=WAITING, env={"TERM": "xterm"}, preexec_fn=own_terminal, **streams)
+    hook = OWN_TERMINAL + NOHUP * ignored + WAITING
+    child = place.start(*arguments, hook=hook, env={"TERM": "xterm"}, **streams)
     os.close(follower)
     try:
         _wait(child, place.folder / "here", leader)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked from one process")
@@ -18,7 +18,7 @@ def _told(script: str, folder: Path, *words: str) -> str:
     path = os.pathsep.join([str(HERE.parents[1]), str(HERE.parent), str(HERE)])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TRANSLATE_HOME": str(folder / "home")}
     command = [sys.executable, HERE / script, folder / "killed", *words]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    ended = warm.run(command, env=environment)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     return ended.stdout
 

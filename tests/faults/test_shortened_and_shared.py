@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import warm
 from patience import PATIENCE
 from safetensors.torch import save_file
 
@@ -35,7 +36,7 @@ def on_disk(kept: Path) -> int:
 
 
 def test_a_writer_that_is_killed_leaves_whole_images_and_none_half(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, tmp_path, str(10**9), "a"])
+    process = warm.Warm([sys.executable, "-c", WRITE_FOR_EVER, tmp_path, str(10**9), "a"])
     until = time.monotonic() + PATIENCE
     while len(list(tmp_path.rglob("*.pixels"))) < 50:
         assert process.poll() is None and time.monotonic() < until
@@ -68,7 +69,7 @@ def test_processes_that_fill_one_cache_hold_no_more_than_its_limit(tmp_path):
     """Run after run, each removing what the other kept; they stay below, in files and in what has no name."""
     limit = 40 * 16384
     command = [sys.executable, "-c", WRITE_FOR_EVER, tmp_path, str(limit)]
-    processes = [subprocess.Popen([*command, name]) for name in "ab"]
+    processes = [warm.Warm([*command, name]) for name in "ab"]
     try:
         most, added, until = 0, set(), time.monotonic() + PATIENCE
         while not all(any(name.startswith(who) for name in added) for who in "ab") or len(added) < 100:
@@ -105,7 +106,7 @@ print(pixels.sum() == 7 * pixels.size, kept.get((0, 0), Image()))
 
 def test_a_file_that_is_shortened_while_it_is_used_kills_nothing(tmp_path):
     """Mapped, its pixels would be gone from memory: the system then ends the process (SIGBUS)."""
-    run = subprocess.run([sys.executable, "-c", SHORTEN_IMAGE, tmp_path], capture_output=True, text=True, check=False)
+    run = warm.run([sys.executable, "-c", SHORTEN_IMAGE, tmp_path])
     assert (run.returncode, run.stdout.strip()) == (0, "True None"), run.stderr
 
 
@@ -122,7 +123,5 @@ print(float(sum(tensor.double().sum() for tensor in tensors.values())))
 def test_a_checkpoint_that_is_shortened_after_it_was_read_kills_nothing(tmp_path):
     """As a copy over it does; mapped, its tensors would end the process (SIGBUS)."""
     save_file({"weight": torch.ones(1000, 1000), "bias": torch.ones(5)}, tmp_path / "model.safetensors")
-    run = subprocess.run(
-        [sys.executable, "-c", SHORTEN_CHECKPOINT, tmp_path], capture_output=True, text=True, check=False
-    )
+    run = warm.run([sys.executable, "-c", SHORTEN_CHECKPOINT, tmp_path])
     assert (run.returncode, run.stdout.strip()) == (0, "1000005.0"), run.stderr

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm
 import yaml
 from test_converter import Negative
 from tiny import CPU, SIZE, TINY
@@ -138,7 +138,7 @@ def test_no_kind_of_tiff_needs_more_than_is_always_installed(tmp_path: Path) -> 
         "    picture = images.read(Path(path), span=(-3, 5))\n"
         "    images.write(Path(path + '.again.tif'), picture)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert warm.run([sys.executable, "-c", code]).returncode == 0
     for path in (floats, many):
         before, after = tifffile.imread(path), tifffile.imread(f"{path}.again.tif")
         assert before.dtype == after.dtype and np.abs(before.astype(float) - after).max() <= 0.51 * 8 / 65535
@@ -154,8 +154,8 @@ def test_many_bands_are_read_without_a_word_of_other_libraries(tmp_path: Path) -
         "except images.ImageError as error: print(error)"
     )
     # A process of its own: pytest takes what is logged.
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stderr == "" and "empty.tif" in found.stdout
+    found = warm.run([sys.executable, "-c", code])
+    assert found.returncode == 0 and found.stderr == "" and "empty.tif" in found.stdout
 
 
 def test_a_damaged_file_of_bands_is_an_image_error(tmp_path: Path) -> None:

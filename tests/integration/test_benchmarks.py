@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import warm
 from patience import PATIENCE
 from PIL import Image
 from tiny import write_images
@@ -30,7 +31,7 @@ def run_without(modules, script, *arguments):
     command = [sys.executable, "-c", code, str(BENCHMARKS / script), *map(str, arguments)]
     # Threads that wait for each other take many times as long on a busy machine.
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=BENCHMARKS.parent, env=env)
+    return warm.run(command, cwd=BENCHMARKS.parent, env=env)
 
 
 def test_the_gpu_part_runs_where_only_torch_and_what_training_imports_is_there(tmp_path):
@@ -210,6 +211,27 @@ def test_a_measure_is_held_against_the_best_checkpoint_of_every_seed(monkeypatch
         "domain_accuracy": "20 10",
     }
     assert [row["regret in L1"] for row in chosen.values()] == ["0.1000", "0.0000", "0.1000", "0.0000"]
+
+
+def test_numbers_of_pairs_are_compared_after_equal_steps(tiny_recipe, tmp_path):
+    few = ("data.size=32", "data.load_size=32", "data.shapes.train=5", "data.shapes.test=3", "data.workers=0")
+    options = (
+        "--pairs",
+        "0,3,all",
+        "--steps",
+        1,
+        "--recipe",
+        tiny_recipe("cyclegan"),
+        "--json",
+        tmp_path / "found.json",
+    )
+    run = run_without([], "pairs.py", tmp_path / "runs", *options, *(word for one in few for word in ("--set", one)))
+    assert run.returncode == 0, run.stderr
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [(row["pairs"], row["steps"]) for row in rows] == [("0", 1), ("3", 1), ("all", 1)]
+    assert len({row["untouched input"] for row in rows}) == 1 and all(0 < row["mean"] < 1 for row in rows)
+    learned = ["paired/a" in (tmp_path / f"runs/{row['pairs']}-seed0/metrics.jsonl").read_text() for row in rows]
+    assert learned == [False, True, True]
 
 
 def test_a_server_under_load_loses_nothing_and_mixes_nothing_up(trained_once, tmp_path):

@@ -14,6 +14,7 @@ from clip_files import HEIGHT, WIDTH, decoded, numbered, pictures, video
 from PIL import Image
 from ways_out import SAYS_NO_WAY, User, command_in, taken, tried, ways_of
 
+from translate.data.augment import GEOMETRY, Augmentation
 from translate.data.batch import Paired
 from translate.data.settings import DataSettings
 from translate.evaluation.next_frame import RollOuts, baselines_of
@@ -107,6 +108,23 @@ def test_frames_of_a_sample_share_crop_and_flip(tmp_path: Path) -> None:
     assert not torch.equal(frames[0][0], frames[0][1]), "samples differ"
 
 
+@pytest.mark.parametrize("name", ["Rotate", "ElasticTransform", "RandomBrightnessContrast", "GaussNoise"])
+def test_frames_of_a_sample_are_augmented_alike_and_the_target_by_geometry_alone(tmp_path: Path, name: str) -> None:
+    still = pictures(1, size=(24, 24)) * 8
+    for number in range(3):
+        numbered(tmp_path / f"clip{number}", still)
+    own = {"set": str(tmp_path), "frames": 3, "size": 24, "load_size": 24, "flip": False, "workers": 0}
+
+    def batch(augment: tuple[Augmentation, ...]) -> list[torch.Tensor]:
+        data = DataSettings(**own, augment=augment)
+        found = open_data(data, Paired, lambda line: None).loader(4, 0).batch(3)
+        return [*torch.split(found.input, 3, 1), found.target]
+
+    plain, (first, *others, target) = batch(()), batch((Augmentation(name=name, p=1.0),))
+    assert all(torch.equal(frame, first) for frame in others) and not torch.equal(first, plain[0])
+    assert torch.equal(target, first) == (name in GEOMETRY) and torch.equal(target, plain[-1]) != (name in GEOMETRY)
+
+
 def test_videos_and_their_frames_as_files_are_the_same_data(tmp_path: Path) -> None:
     pytest.importorskip("av")
     for number in range(3):
@@ -194,6 +212,44 @@ def test_a_video_becomes_a_film_of_predictions(user: User) -> None:
     assert max(float(np.abs(a.astype(int) - b).mean()) for a, b in zip(on, [*true, *on[12:]], strict=True)) < 3
 
 
+def changes(frames: list[np.ndarray], shown: list[np.ndarray]) -> float:
+    """The mean difference of neighbours among frames that are `shown` for those of a clip, where that stays the same
+    within 12 levels of 255; of clips so small that nothing is taken to move."""
+    found = []
+    for before, now, was, become in zip(frames, frames[1:], shown, shown[1:], strict=False):
+        same = np.abs(now.astype(float) - before).mean(2) < 12
+        found.append(np.abs(become.astype(float) - was)[same].mean() / 255)
+    return float(np.mean(found))
+
+
+def test_evaluate_says_how_much_predictions_flicker_beside_the_clip(user: User) -> None:
+    clips(user.folder / "clips")
+    trained(user)
+    said = user.gets("evaluate", "run", "--json", "scores.json", "--device", "cpu")
+    assert "flicker, 0-1 scale (lower is better)" in said and "floor: the clip itself" in said
+    (row,) = (one for one in json.loads(Path("scores.json").read_text()) if one["key"] == "flicker")
+    user.gets("convert", "run", "clips/test/clip0", "out", "--device", "cpu")
+    made = [np.asarray(Image.open(path)) for path in sorted(Path("out").glob("*.png"))]
+    true = [np.asarray(Image.open(path)) for path in sorted(Path("clips/test/clip0").glob("*.png"))][FRAMES:]
+    assert len(made) == len(true) == 9 and row["images"] == 8
+    assert row["floor"]["the clip itself"] == pytest.approx(changes(true, true), abs=1e-6)
+    assert row["value"] == pytest.approx(changes(true, made), abs=1e-3), "what is measured is what is delivered"
+    assert row["value"] > 3 * row["floor"]["the clip itself"]
+
+
+def test_evaluate_measures_given_clips_of_a_model_of_pictures(user: User) -> None:
+    clips(user.folder / "clips", count=2)
+    run = user.run("pix2pix")
+    said = user.gets("evaluate", run, "--clips", "clips", "--json", "scores.json", "--device", "cpu")
+    steadied = [one for one in json.loads(Path("scores.json").read_text()) if one["key"] == "flicker"]
+    assert [one["name"] for one in steadied] == ["to B", "to B, by --steady"] and "by --steady" in said
+    assert steadied[0]["value"] > steadied[1]["value"] > 0 and steadied[0]["images"] == 22
+    assert steadied[0]["protocol"]["split"] == "the first 32 frames of 2 clips"
+    Path("empty").mkdir()
+    assert "no clips here" in user.refused("evaluate", run, "--clips", "empty", "--device", "cpu")
+    assert "neither a video nor a folder" in user.refused("evaluate", run, "--clips", "none", "--device", "cpu")
+
+
 def test_a_folder_of_clips_becomes_one_of_clips_and_names_what_fails(user: User) -> None:
     pytest.importorskip("av")
     clips(user.folder / "clips")
@@ -269,7 +325,7 @@ def clips_that_repeat_their_frames(user: User) -> None:
     ("inference/clips", "; --roll-out 1 predicts what follows them"),
     ("inference/media", "--steady: blends translations, and this model predicts frames; leave it out"),
     ("inference/options", "translates images and tells no next frames; leave it out"),
-    ("runs/next_steps", "convert with `translate convert {} clip.mp4 out.mp4`"),
+    ("runs/next_steps", "convert with `translate convert {} {} {}`"),
 )
 def clips_without_a_next_frame_and_models_that_know_none(user: User) -> None:
     pytest.importorskip("av")

@@ -12,6 +12,7 @@ import tiny
 import torch
 from loaders import make_loader
 from patience import PATIENCE
+from ranks import ranks
 from safetensors.torch import load_file
 from two_ranks import CASES, train_case, train_two_painters
 
@@ -63,10 +64,9 @@ def two(tmp_path_factory) -> Path:
     tiny.paired_folder(folder / "paired")
     write_recipe(folder / "paired.yaml", "pix2pix", steps=2)
     script = SUPPORT / "two_ranks.py"
-    done = subprocess.run(
-        [*TORCHRUN, script, folder], env=environment(folder), capture_output=True, text=True, timeout=PATIENCE
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    both = ranks([sys.executable, script, folder], folder, environment(folder))
+    errors = [rank.communicate(timeout=PATIENCE)[1] for rank in both]
+    assert [rank.returncode for rank in both] == [0, 0], "\n".join(errors)[-4000:]
     return folder
 
 

@@ -18,7 +18,7 @@ def steps(text: str) -> list[str]:
 
 
 @tried(
-    ("runs/next_steps", "convert with `translate convert {} photos/ out/ {}`"),
+    ("runs/next_steps", "convert with `translate convert {} {} {}`"),
     ("runs/next_steps", "convert with `translate convert {} photos/ out/`"),
 )
 def from_training_to_translations(user: User) -> None:

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import warm
 from documents import code_blocks
 from instance_files import nuclei
 from PIL import Image
@@ -195,7 +195,7 @@ def test_a_file_that_ends_by_being_the_command_trains_and_converts(place):
     (place / "mine.py").write_text(f"from translate.cli import main\n{METHOD}\nmain()\n")
     for words in (TRAIN, CONVERT):
         command = [sys.executable, "mine.py", *words]
-        ended = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        ended = warm.run(command, cwd=place)
         assert ended.returncode == 0, ended.stderr
     assert (place / "out" / "x.png").is_file()
 
@@ -455,7 +455,7 @@ def test_edges_are_compared_by_hand():
         ("raise SystemExit(0)\n", "--plugin mine.py: line 1: SystemExit: 0"),
         ("MODELS['mine'] = 3\n", "TypeError: MODELS['mine']: expected a class that extends Model, got 3"),
         ("GENERATORS['mine'] = Model\n", "GENERATORS['mine']: expected a class that extends GeneratorSettings"),
-        ("OBJECTIVES['mine'] = print\n", "OBJECTIVES['mine']: expected an instance of AdversarialLoss"),
+        ("OBJECTIVES['mine'] = print\n", "OBJECTIVES['mine']: expected an instance of Objective"),
         ("MEASURES['mine'] = print\n", "MEASURES['mine']: expected an instance of Measure"),
         ("TRACKERS['mine'] = print\n", "TRACKERS['mine']: expected a class that extends Tracker"),
         ("LAYOUTS['mine'] = 'trainA'\n", "two_domains.LAYOUTS['mine']: expected a function, got 'trainA'"),

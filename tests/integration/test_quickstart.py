@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 import yaml
 from tiny import TINY, put
 from ways_out import command_in, options_in, tried
@@ -179,7 +180,7 @@ def test_killed_for_good_the_same_command_goes_on(quickstart, tmp_path) -> None:
 
     def child(last: int) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, "-c", CHILD, str(path), str(last)]
-        return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        return warm.run(words, env=environment)
 
     assert child(4).returncode == -signal.SIGKILL
     again = child(-1)

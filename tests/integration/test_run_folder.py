@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 from filelock import Timeout
 from tiny import paired_folder, unpaired_folder
 
@@ -74,7 +75,7 @@ from translate.runs.folder import locked
 with locked(pathlib.Path(sys.argv[1])):
     os._exit(9)
 """
-    assert subprocess.run([sys.executable, "-c", code, tmp_path / LOCK], check=False).returncode == 9
+    assert warm.run([sys.executable, "-c", code, tmp_path / LOCK]).returncode == 9
     with locked(tmp_path / LOCK), pytest.raises(Timeout), locked(tmp_path / LOCK):
         pass
     with locked(tmp_path / LOCK):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clip_files import numbered, pictures
 from PIL import Image
 from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
 
@@ -235,6 +236,14 @@ def test_images_that_are_enlarged_much_are_told_with_a_size_that_suits(tmp_path,
     told = list(in_advance(open_data(settings(tmp_path, **values), Unpaired, quiet)))
     assert [line.split(": ")[1] for line in told] == expected, told
     assert all("pixels are enlarged" in line and "set data.size=32" in line for line in told)
+
+
+def test_frames_of_clips_that_are_enlarged_are_told_in_one_line(tmp_path):
+    for number in range(3):
+        numbered(tmp_path / f"clip{number}", pictures(8, number, (24, 24)))
+    data = settings(tmp_path, frames=3, size=64, load_size=64)
+    told = [line for line in in_advance(open_data(data, Paired, quiet)) if "enlarged" in line]
+    assert [line.split(": ")[1] for line in told] == ["t-2, t-1, t, next"]
 
 
 def test_few_images_are_told_before_they_are_tried(tmp_path):

@@ -4,27 +4,37 @@ of those that cannot be."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from test_converter import Negative
 from tiny import CPU
 from ways_out import SAYS_NO_WAY, User, taken, tried
 
 from translate.data.io import images
 from translate.data.io.images import Picture
-from translate.inference import slides
+from translate.inference import fitting, slides
 from translate.inference.converter import Converter
+from translate.inference.fitting import Fitting
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.inference.options import OutputOptions
+from translate.inference.rehearsal import Plan, rehearsed
+from translate.inference.tiling.banded import RowsOfPixels, convert_rows
+from translate.inference.tiling.rowmap import Bands
 from translate.inference.tiling.store import FileStore
 from translate.models.base import ImageSpec, Request
+from translate.networks.resnet import ResnetGenerator
 
 tifffile = pytest.importorskip("tifffile", reason="slides are written by tifffile")
 
-SAYS_NO_WAY |= {("inference/slides", "--tile off forbids"): "names what was given"}
+GIVEN = "names what was given"
+SAYS_NO_WAY |= {
+    ("inference/slides", "--tile off forbids"): GIVEN,
+    ("data/crops", "data.augment: {} changes values, by which pixels without data are known; leave it out"): GIVEN,
+}
 rng = np.random.default_rng(0)
 PLACE = {33550: (0.5, 0.5, 0.0), 33922: (0.0, 0.0, 0.0, 440720.0, 3751320.25, 0.0), 34735: (1, 1, 0, 1, 1024, 0, 1, 1)}
 KINDS = {33550: 12, 33922: 12, 34735: 3}
@@ -199,3 +209,66 @@ def test_the_ways_out_of_what_is_not_converted_by_rows_work(user: User) -> None:
     user.gets(*convert(*native, *taken(text, "give (--format tiff), or").split()))
     text = " ".join(user.refused(*convert(*native, "--tile", "off"), code=3).split())
     user.gets(*convert(*native, "--tile", "off", *taken(text, r"(--max-pixels \d+) reads it whole").split()))
+
+
+class Room(NamedTuple):
+    """Of a disk, as `shutil.disk_usage` says it."""
+
+    free: int
+
+
+@pytest.mark.parametrize("free", [0, 700_000])
+def test_without_room_for_maps_statistics_are_computed_anew_and_the_pixels_are_the_same(
+    user: Any, trained_once: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    run = trained_once("cyclegan") / "run-cyclegan"
+    scene(tmp_path / "in" / "x.tif", rng.integers(0, 256, (331, 203, 3)).astype(np.uint8))
+    common = ["--size", "native", "--to", "B", "--precision", "float32", "--device", "cpu"]
+    monkeypatch.setattr("translate.inference.fitting._MAPS", 0)
+    said = user.gets("convert", str(run), "in", "files", *common)
+    assert "203 x 331 pixels by rows: about" in said and " MB of temporary files" in said and "anew" not in said
+    monkeypatch.setattr("translate.inference.tiling.banded.shutil.disk_usage", lambda folder: Room(free))
+    monkeypatch.setattr("translate.inference.forecast._LONG", 0)
+    said = " ".join(user.gets("convert", str(run), "in", "anew", *common).split())
+    assert "computed anew for each of 7 normalisations, as" in said and " MB of memory for rows" in said
+    assert ("of temporary files" in said) == (free > 0)
+    assert "x.tif: pass 2 of" in said and " left" in said
+    files, anew = (images.read(tmp_path / name / "x.tif").pixels.astype(int) for name in ("files", "anew"))
+    assert np.abs(files - anew).max() <= 1 and (files != anew).mean() < 0.01 and files.std() > 1
+
+
+def test_batch_norm_of_running_statistics_needs_one_pass_and_no_disk(tmp_path: Path) -> None:
+    network = ResnetGenerator(3, 3, filters=4, blocks=1, normalisation="batch").eval()
+    fitting = Fitting(network, 3, 4, CPU)
+    bands = []
+
+    def rehearse(given: Bands) -> Plan:
+        def work(pixels: RowsOfPixels, height: int, width: int, bands: Bands) -> None:
+            convert_rows(network, pixels, height, width, bands, torch.uint8, lambda top, rows: None)
+
+        bands.append(given)
+        return rehearsed(work, given, (20_000, 20_000), 4, 3, np.dtype(np.uint8))
+
+    plan = fitting.rows_only(20_000, 20_000, rehearse)
+    assert plan.stored == plan.statistics == 0 < plan.held and len(plan.passes) == plan.readings == 1
+    assert plan.instead is None and len(bands) == 2
+
+
+@tried(
+    ("inference/fitting", "set TMPDIR to a folder with more, give --tile 1, or cut it into narrower ones"),
+    ("inference/forecast", "train with model.generator.normalisation=batch, which needs one pass"),
+)
+def test_the_ways_out_of_what_has_no_room_work(user: User) -> None:
+    run = user.run("cyclegan")
+    scene(user.folder / "in" / "x.tif", rng.integers(0, 256, (90, 90, 3)).astype(np.uint8))
+    convert = ["convert", run, "in", "out", "--device", "cpu", "--size", "native", "--to", "B", "--overwrite"]
+    user.monkeypatch.setattr("translate.inference.fitting._MAPS", 0)
+    user.monkeypatch.setattr("translate.inference.tiling.banded.shutil.disk_usage", lambda folder: Room(0))
+    free = fitting.free_memory
+    user.monkeypatch.setattr(fitting, "free_memory", lambda device: 1000)
+    text = " ".join(user.refused(*convert, code=3).split())
+    assert "x.tif: its feature maps take" in text and "free for them in" in text
+    user.monkeypatch.setattr(fitting, "free_memory", free)
+    said = " ".join(user.gets(*convert, *taken(text, "give (--tile 1), or").split()).split())
+    batch = taken(said, r"train with (\S+=batch), which needs one pass")
+    user.gets(*user.train(user.recipe("cyclegan"), *batch.split(), "--dry-run", data=user.data()))

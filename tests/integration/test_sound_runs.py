@@ -153,6 +153,22 @@ def test_channels_are_translated_one_by_one_and_floats_above_full_scale_stay(use
     assert np.abs(made["loud"]).max() > 1 and np.abs(made["both"]).max() > 0
 
 
+def test_quieter_files_give_the_same_sound_as_much_quieter(user: User, trained: Path) -> None:
+    there(user, trained)
+    (given,) = (kind for kind in load_model("run").images.each if kind.name == "noisy")
+    assert given.level is not None and -30 < given.level < -15
+    (user.folder / "in").mkdir()
+    samples = speech.mixed(speech.tones(1, 30_000), speech.noise("white", 1, 30_000), 20)
+    quiet = np.stack([samples, 0.1 * samples], 1)
+    for name, found in {"usual": samples, "quiet": 0.1 * samples, "both": quiet}.items():
+        soundfile.write(f"in/{name}.wav", found, 16000, subtype="FLOAT")
+    user.gets("convert", "run", "in", "out", "--device", "cpu")
+    usual, made, both = (soundfile.read(f"out/{name}.wav")[0] for name in ("usual", "quiet", "both"))
+    np.testing.assert_allclose(made, 0.1 * usual, atol=1e-3 * np.abs(made).max())
+    np.testing.assert_allclose(both, np.stack([usual, made], 1), atol=1e-6)
+    assert si_sdr(usual, samples) < 60, "the network changes what it is given"
+
+
 def test_what_is_above_full_scale_is_counted(user: User, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there(user, trained)
     soundfile.write("a.wav", 0.6 * np.sin(np.arange(16000) * 0.1), 16000)
@@ -227,6 +243,22 @@ def test_bad_files_are_named_and_others_converted(user: User, trained: Path) -> 
     assert "cut short" in user.refused("convert", "run", "in/cut.wav", "o.wav", "--device", "cpu", code=1)
 
 
+def test_links_to_sound_elsewhere_are_named_or_left_out(user: User, trained: Path) -> None:
+    there(user, trained)
+    shutil.copytree("tones/noisy/test", "in")
+    Path("in/away.wav").symlink_to(user.folder / "tones/noisy/train/0000.wav")
+    Path("in/here.wav").symlink_to("0004.wav")
+    said = user.gets("convert", "run", "in", "out", "--device", "cpu")
+    assert "in: 1 link to a file elsewhere is followed; --no-links leaves them out" in said and "4 converted" in said
+    said = user.gets("convert", "run", "in", "other", "--device", "cpu", "--no-links")
+    assert re.search(r"left out: 1: in/away.wav", said) and "3 converted" in said
+    assert sorted(path.name for path in Path("other").glob("*.wav")) == ["0004.wav", "0005.wav", "here.wav"]
+    for name in ("0004.wav", "0005.wav", "here.wav"):
+        Path("in", name).unlink()
+    said = user.refused("convert", "run", "in", "none", "--device", "cpu", "--no-links")
+    assert "in: there are only links to places elsewhere, which --no-links leaves out" in said
+
+
 def test_images_and_sound_are_told_apart(user: User, trained: Path) -> None:
     there(user, trained)
     user.run("pix2pix")
@@ -277,7 +309,7 @@ def test_a_folder_of_sound_is_checked(user: User) -> None:
     ("data/sound/finding", "data.domains.{}.kind: sound, and its files are images: leave it out"),
     ("data/sound/finding", "data.domains.{}.kind: {}"),
     ("data/checks/looking", "{}: {} (data.sound says otherwise)"),
-    ("runs/next_steps", "convert with `translate convert {} noisy/ out/`"),
+    ("runs/next_steps", "convert with `translate convert {} {} {}`"),
 )
 def settings_that_do_not_suit_sound(user: User) -> None:
     speech.tone_set(user.folder / "tones")

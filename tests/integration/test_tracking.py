@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import warm
 from patience import PATIENCE
 from PIL import Image
 
@@ -25,13 +26,8 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `code` in a process of its own, with no WANDB_ variable but those given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     root = str(Path(__file__).parents[2])
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env={**kept, "PYTHONPATH": os.pathsep.join([root, kept.get("PYTHONPATH", "")]), **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    path = {"PYTHONPATH": os.pathsep.join([root, kept.get("PYTHONPATH", "")])}
+    return warm.run([sys.executable, "-c", textwrap.dedent(code)], env={**kept, **path, **environment})
 
 
 def failing(error: Exception) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from click.testing import CliRunner
-from support.volume_files import head, tissues, write_heads, write_nifti, write_series
+from support.volume_files import head, tissues, write_enhanced, write_heads, write_nifti, write_series
 
 from translate.cli import main
 from translate.data.volumes.reading import look, read
@@ -50,6 +50,9 @@ def test_nifti_and_dicom_are_translated_alike_and_stay_where_they_are(place, tmp
     _run("convert", place / "run", source, tmp_path / "ct.nii.gz")
     _run("convert", place / "run", series, tmp_path / "ct")
     _run("convert", place / "run", series, tmp_path / "too.nii.gz")
+    scan = write_enhanced(tmp_path / "scan.dcm", head(1)[0])
+    (tmp_path / "into").mkdir()
+    _run("convert", place / "run", scan, tmp_path / "into")
     made, truth = look(tmp_path / "ct.nii.gz"), head(1)[1]
     of_series = look(tmp_path / "ct")
     errors = [
@@ -61,8 +64,25 @@ def test_nifti_and_dicom_are_translated_alike_and_stay_where_they_are(place, tmp
     for field in ("qform_code", "sform_code", "pixdim", "xyzt_units", "dim"):
         assert (before.header[field] == after.header[field]).all(), field
     assert of_series.grid == look(series).grid and of_series.unit == "HU"
+    of_frames = look(tmp_path / "into/scan")
+    assert of_frames.grid == of_series.grid and (read(of_frames) == read(of_series)).all()
     one = pydicom.dcmread(of_series.files[0])
     assert str(one.PatientName) == "Name^p01" and one[0x00091001].value == "private of p01"
+
+
+def test_a_few_bright_voxels_are_clipped_and_told_and_another_scale_is_refused(place, tmp_path):
+    bright, capped = (read(look(place / "nifti/mr/p01.nii.gz")).copy() for _ in range(2))
+    where = tuple(np.array([[3, 5, 5], [4, 20, 17], [7, 22, 9]]).T)
+    bright[where], capped[where] = 5000, 1023  # the span is 0 to 1023, as of all 16-bit files up to there
+    for name, values in (("bright", bright), ("capped", capped), ("louder", bright * 3)):
+        write_nifti(tmp_path / f"in/{name}.nii.gz", values)
+    said = _run("convert", place / "run", tmp_path / "in", tmp_path / "out", "--manifest", tmp_path / "m.jsonl", code=3)
+    assert "louder" in said and "only 0 to 1023 is accepted: rescale them" in said and "2 converted" in said
+    note = "3 of 17,280 values beyond 0 to 1023, which mr spans, are clipped; they go from 0 to 5000"
+    notes = {Path(row["source"]).name: row["note"] for row in map(json.loads, (tmp_path / "m.jsonl").open())}
+    assert notes == {"bright.nii.gz": note, "capped.nii.gz": "", "louder.nii.gz": ""} and note in said
+    made, same = (read(look(tmp_path / f"out/{name}.nii.gz")) for name in ("bright", "capped"))
+    assert (made == same).all()
 
 
 def test_folders_of_patients_go_in_and_out_and_go_on(place, tmp_path):
@@ -124,7 +144,7 @@ def test_masks_of_the_set_are_used(place, tmp_path):
 def test_data_check_describes_patients_grids_and_units(place):
     said = _run("data", "check", place / "dicom")
     assert "train: 3 patients, 3 volumes, 36 slices of ct; 3 patients, 3 volumes, 36 slices of mr" in said
-    assert "test: 1 patients, 1 volumes, 12 slices of ct" in said and "held out by patient" in said
+    assert "test: 1 patient, 1 volume, 12 slices of ct" in said and "held out by patient" in said
     assert "ct: 4 DICOM; 4 of 36 x 40 x 12 voxels of 1.25 x 1.5 x 3 mm; values in HU" in said
     assert "slices of air are kept" in said and "ready to train on" in said
 
@@ -144,7 +164,7 @@ def test_a_patient_is_never_in_two_splits(tmp_path):
         for name, values in zip(("mr", "ct"), head(seed), strict=True):
             write_series(tmp_path / f"set/{name}/v{seed}", values, name.upper(), patient=f"patient{seed // 2}")
     said = _run("data", "check", tmp_path / "set")
-    assert "train: 2 patients, 4 volumes" in said and "test: 1 patients, 2 volumes" in said
+    assert "train: 2 patients, 4 volumes" in said and "test: 1 patient, 2 volumes" in said
     for name in ("mr", "ct"):
         for seed in range(6):
             to = tmp_path / "split" / ("test" if seed == 1 else "train") / name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.volume_files import head, write_heads, write_nifti
-from ways_out import SAYS_NO_WAY, User, options_in, taken, tried, ways_of
+from ways_out import SAYS_NO_WAY, User, command_in, options_in, taken, tried, ways_of
 
 from translate.data.volumes import extra
 from translate.errors import ConfigurationError
@@ -127,6 +127,15 @@ def what_is_for_one_of_them_only(user: User) -> None:
     text = user.refused(*photos, "--anonymise")
     assert options_in(taken(text, ".* leave it out"), "convert") == ["--anonymise"]
     user.gets(*photos)
+
+
+@tried(("runs/next_steps", "convert with `translate convert {} {} {}`"))
+def after_training_on_volumes(user: User) -> None:
+    _heads(user)
+    text = user.gets(*_train(user))
+    (user.folder / "set/mr").rename("patients")
+    user.gets(*command_in(text, "convert"), "--device", "cpu")
+    assert len(list((user.folder / "out").glob("*.nii.gz"))) == 3
 
 
 @tried(

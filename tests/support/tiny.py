@@ -53,6 +53,7 @@ SMALL = {
     "residual_blocks": 1,
     "layers": 1,
     "levels": 3,
+    "hidden": 4,
     "pool": 3,
     "code": 4,
     "condition": 3,

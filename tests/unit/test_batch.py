@@ -110,7 +110,7 @@ def test_a_field_that_declares_nothing_is_named():
         images: Images
         depth: torch.Tensor
 
-    with pytest.raises(TypeError, match=r"Silent\.depth: declare it as Images, Labels or Index"):
+    with pytest.raises(TypeError, match=r"Silent\.depth: declare it as Images, Labels, Index or Known"):
         make_loader(SPLIT, Silent, 1, 4)
 
 

@@ -16,6 +16,7 @@ from translate.data.clips.window import Window, window_of
 from translate.data.domain import Domain
 from translate.data.settings import DataSettings
 from translate.errors import ConfigurationError, ImageError, TranslateError
+from translate.inference.clip_jobs import ClipJobs, plan_clips
 
 OPEN_GOP = {"x264-params": "open-gop=1:bframes=3:keyint=12"}
 KINDS = {
@@ -281,6 +282,16 @@ def test_links_out_of_the_folder_are_followed_or_not(tmp_path: Path) -> None:
     (root / "link.mp4").symlink_to(path)
     assert [one.name for one in find_clips(root) if isinstance(one, Clip)] == ["link.mp4", "b"]
     assert [one.name for one in find_clips(root, follow_links=False) if isinstance(one, Clip)] == ["b"]
+    (root / "c").mkdir()
+    (root / "c" / "0001.png").symlink_to(root / "b" / "0001.png")
+    (root / "d").mkdir()
+    (root / "d" / "0001.png").symlink_to(path)
+    jobs, said = plan_clips(root, str(tmp_path / "out")), list[str]()
+    assert jobs.within_input(said.append, follow_links=True) is jobs
+    assert said == [f"note: {root}: 2 links to files elsewhere are followed; --no-links leaves them out"]
+    kept = jobs.within_input(said.append, follow_links=False)
+    assert [job.name for job in kept] == ["b", "c"] and isinstance(kept, ClipJobs)
+    assert said[1].startswith("warning: ") and said[1].endswith(f"left out: 2: link.mp4, d in {root}")
 
 
 @pytest.mark.parametrize(

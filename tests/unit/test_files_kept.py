@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm
 from pictures import chunk, noise, png, saved
 from PIL import Image, ImageCms
 from test_converter import Negative
@@ -216,5 +216,5 @@ def test_no_library_writes_to_stderr_about_damaged_files(tmp_path: Path) -> None
         "    try: images.read(Path(name))\n"
         "    except images.ImageError as error: print(error)\n"
     )
-    found = subprocess.run([sys.executable, "-c", code, *map(str, damaged)], capture_output=True, text=True, check=True)
-    assert found.stderr == "" and "lzw RGB.tif" in found.stdout and "cut.png" in found.stdout
+    found = warm.run([sys.executable, "-c", code, *map(str, damaged)])
+    assert found.returncode == 0 and found.stderr == "" and "lzw RGB.tif" in found.stdout and "cut.png" in found.stdout

@@ -76,17 +76,14 @@ def test_the_values_defaults_are_the_commands(kind):
 def test_an_option_stands_in_one_file():
     """Its name on the command line is declared where its field is, and nowhere else."""
     package = Path(translate.__file__).parent
-    texts = {path: ast.parse(path.read_text()) for path in package.rglob("*.py")}
+    declared: dict[object, set[str]] = {}
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "option":
+                for word in node.args:
+                    declared.setdefault(getattr(word, "value", None), set()).add(path.relative_to(package).as_posix())
     for name in {name_of(each) for kind in VALUES for each in fields(kind)}:
-        declared = {
-            path.relative_to(package).as_posix()
-            for path, tree in texts.items()
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call)
-            and getattr(node.func, "id", getattr(node.func, "attr", "")) == "option"
-            and any(isinstance(word, ast.Constant) and word.value == name for word in node.args)
-        }
-        assert declared <= {"inference/options.py"}, name
+        assert declared.get(name, set()) <= {"inference/options.py"}, name
 
 
 def test_no_command_has_a_parameter_for_each_option():

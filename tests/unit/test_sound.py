@@ -17,6 +17,7 @@ from translate.data.domain import Domain
 from translate.data.planes import coloured, planes
 from translate.data.sound.files import blocks, facts_of, read, survey
 from translate.data.sound.kind import domain_of
+from translate.data.sound.level import Loudness, loudness_of
 from translate.data.sound.resampling import apart, resampled
 from translate.data.sound.settings import SoundSettings
 from translate.data.sound.source import Sound
@@ -217,10 +218,13 @@ def test_a_sound_is_read_as_its_domain_says(tmp_path: Path) -> None:
 
 def test_the_domain_is_kept_and_told_from_others() -> None:
     import json
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
-    domain = domain_of("noisy", Spectrum(hop=100))
-    assert Domain.of(json.loads(json.dumps(asdict(domain)))) == domain
+    domain = replace(domain_of("noisy", Spectrum(hop=100)), level=-25.5)
+    facts = json.loads(json.dumps(asdict(domain)))
+    assert Domain.of(facts) == domain and Domain.of(facts).level == -25.5
+    del facts["level"]
+    assert Domain.of(facts).level is None, "of an earlier version"
     assert domain.like(domain_of("clean", Spectrum(hop=100))) and not domain.like(domain_of("clean", Spectrum()))
     assert str(domain) == "sound as magnitudes of 256 frequencies every 6.25 ms, at 16,000 Hz"
     with pytest.raises(ValueError, match="give an even number"):
@@ -267,3 +271,55 @@ def test_a_file_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert max(map(len, parts)) == 999
     np.testing.assert_array_equal(np.concatenate(parts), read(path)[0][100:4321])
     assert survey(path, facts).peak == np.abs(read(path)[0]).max()
+
+
+def level_of(samples: np.ndarray, rate: int = 16000, heard: int = 16000, parts: int = 1) -> float:
+    (found,) = loudness_of(np.array_split(samples[:, None].astype(np.float32), parts), rate, heard)
+    return found.level
+
+
+def test_the_level_is_the_root_of_the_mean_square_of_what_is_heard_and_no_pause() -> None:
+    time = np.arange(44100) / 44100
+    low, high = (0.5 * np.sin(2 * np.pi * pitch * time) for pitch in (400, 12000))
+    assert level_of(low, 44100) == pytest.approx(0.5 / math.sqrt(2), rel=1e-3)
+    assert level_of(low + high, 44100) == pytest.approx(level_of(low, 44100), rel=1e-3), "16,000 Hz hold no 12,000"
+    assert level_of(low + high, 44100, heard=48000) == pytest.approx(0.5, rel=1e-3)
+    paused = np.concatenate([low, 0.001 * low, 0 * low, 0 * low])
+    assert level_of(paused, 44100) == pytest.approx(level_of(low, 44100), rel=0.1)
+    assert np.sqrt(np.square(paused).mean()) < 0.6 * level_of(low, 44100), "with pauses it is less than that"
+    assert level_of(low[:1000], 44100) == pytest.approx(np.sqrt(np.square(low[:1000]).mean()), rel=1e-2)
+    assert level_of(0 * low) == 0
+
+
+def test_a_level_does_not_depend_on_how_a_file_is_read_and_grows_with_the_sound() -> None:
+    samples = np.concatenate([speech.tones(1, 30_001), np.zeros(20_000), 0.1 * speech.tones(2, 17_123)])
+    whole = level_of(samples)
+    for parts in (2, 7, 50):
+        assert level_of(samples, parts=parts) == pytest.approx(whole, rel=1e-6)
+    for times in (1e-4, 0.1, 3.0):
+        assert level_of(times * samples) == pytest.approx(times * whole, rel=1e-5)
+
+
+def test_gains_bring_sound_to_a_level_and_none_above_full_scale() -> None:
+    assert Loudness(peak=0.02, level=0.005).gain(-26.0) == pytest.approx(10 ** (-26 / 20) / 0.005)
+    assert Loudness(peak=0.9, level=0.005).gain(-26.0) == pytest.approx(1 / 0.9)
+    assert Loudness(peak=0.0, level=0.0).gain(-26.0) == 1
+    assert Loudness(peak=0.02, level=0.005).gain(None) == 1, "of an earlier version: as it was"
+    assert Loudness(peak=4.0, level=1.0).gain(None) == 0.25
+
+
+def cleaned(pixels: np.ndarray) -> np.ndarray:
+    """A network that knows loudness: what is faint is silenced, as noise of the level it learned from."""
+    return np.where(pixels < 20_000, pixels // 3, blurred(pixels, 3)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("decibels_off", [-20, 10])
+def test_a_louder_sound_gives_the_same_translation_as_much_louder(decibels_off: float) -> None:
+    samples, times = speech.tones(3, 30_000).astype(np.float32), np.float32(10 ** (decibels_off / 20))
+
+    def made(given: np.ndarray, usual: float | None) -> np.ndarray:
+        (loudness,) = loudness_of([given[:, None]], 16000, 16000)
+        return translated(given, 16000, Spectrum(), cleaned, gain=loudness.gain(usual))
+
+    assert decibels(made(samples * times, -30.0), times * made(samples, -30.0)) > 60
+    assert decibels(made(samples * times, None), times * made(samples, None)) < 25, "the network knows loudness"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pictures import noise
+from PIL import Image
 
 from translate.data.io import images, tiff_tiled
 from translate.data.io.nodata import marked, missing_in, value_for
@@ -100,6 +101,30 @@ def test_pixels_without_data_do_not_count_in_smaller_pages(dtype: type, nodata: 
     assert np.array_equal(pages[1].reshape(expected.shape), expected, equal_nan=np.isnan(nodata))
     with tifffile.TiffFile(BytesIO(_written(pixels, nodata=nodata))) as file:
         assert all(np.array_equal(page.nodata, nodata, equal_nan=True) for page in file.pages)
+
+
+def test_clear_pixels_lend_no_colour_to_smaller_pages() -> None:
+    pixels = noise(512, 300, 4)
+    pixels[..., 3][noise(512, 300, 1)[..., 0] < 120] = 0
+    pixels[:8, :8, 3] = 0
+    found = _pages(_written(pixels, bands=3, rgb=True))[1].astype(int)
+    four = np.stack([pixels[i::2, j::2].astype(np.float64) for i in (0, 1) for j in (0, 1)])
+    alpha = four[..., 3:]
+    clear = alpha.sum(0) == 0
+    colour = np.where(clear, four[..., :3].mean(0), (four[..., :3] * alpha).sum(0) / np.where(clear, 1, alpha.sum(0)))
+    assert clear.any() and not clear.all()
+    assert np.array_equal(found[..., :3], np.floor(colour + 0.5)) and np.array_equal(
+        found[..., 3:], _means(pixels[..., 3:])
+    )
+
+
+def test_every_page_says_its_own_resolution_and_only_the_first_the_rest() -> None:
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296], exif[271] = 40000.0, 20000.0, 3, "Maker"
+    with tifffile.TiffFile(BytesIO(_written(noise(600, 301, 3), exif=exif.tobytes()))) as file:
+        assert [page.get_resolution(unit=3) for page in file.pages] == [(40000 / n, 20000 / n) for n in (1, 2, 4)]
+        assert [271 in page.tags for page in file.pages] == [True, False, False]
+        assert [len(level.shape) and level.shape[0] for level in file.series[0].levels] == [600, 300, 150]
 
 
 def test_shades_lack_data_where_all_bands_do_values_where_any_does() -> None:

@@ -19,10 +19,12 @@ from translate.inference.converter import Converter
 from translate.inference.fitting import bytes_per_pixel
 from translate.inference.foreign import ForeignGenerator
 from translate.inference.tiling import banded
+from translate.inference.tiling.account import Account
 from translate.inference.tiling.all_pixels import grouped, moments
 from translate.inference.tiling.rowmap import Bands, RowMap
 from translate.inference.tiling.rules import RULES
 from translate.inference.tiling.store import FileStore, MemoryStore
+from translate.inference.tiling.window import Window
 from translate.models import MODELS
 from translate.models.base import Request, Translator
 from translate.networks.conv_as_matmul import set_conv_as_matmul
@@ -251,11 +253,11 @@ def test_a_batch_that_is_too_large_is_halved_and_an_image_worked_on_in_bands(con
         converter.convert_pictures(images[:1], Request.to(1))
 
 
-def test_maps_go_to_files_where_memory_is_short_and_are_refused_where_the_disk_is(monkeypatch):
+def test_maps_go_to_files_where_memory_is_short_and_as_many_as_the_disk_holds(monkeypatch):
     monkeypatch.setattr(banded, "available_ram", lambda: 1000)
-    assert banded.store_for(500) is MemoryStore and banded.store_for(501) is FileStore
-    with pytest.raises(TranslateError, match="TMPDIR"):
-        banded.store_for(10**18)
+    assert banded.store_for(500) == (MemoryStore, Account()) and banded.store_for(501) == (FileStore, Account())
+    store, account = banded.store_for(10**18)
+    assert store is FileStore and 0 < account.room <= banded.room_for_files()
 
 
 MEASURED = """
@@ -303,3 +305,58 @@ def test_a_converter_says_of_such_a_network_that_it_has_no_bands():
     converter.fitting.tile = 8
     with pytest.raises(TranslateError, match=r"cannot be run in bands of rows: .*--tile off"):
         converter.convert(np.zeros((32, 32, 3), np.uint8))
+
+
+@torch.no_grad()
+def by_windows(network, images, rows, room=0.0):
+    """The images' translation with `room` bytes for whole maps, and the account of it."""
+    torch.manual_seed(0)
+    account = Account(room)
+    form = torch.contiguous_format if images.is_contiguous() else torch.channels_last
+    bands = Bands(rows, images.device, form, FileStore, RULES, account, images.shape[2])
+    found = network(RowMap(images.to("meta"), lambda top, bottom: images[:, :, top:bottom], bands))
+    parts = [found.rows(top, bottom) for top, bottom in bands.of(found.shape[2])]
+    return torch.cat(parts, 2), account
+
+
+@pytest.mark.parametrize(("rows", "upsampling"), [(2, "transposed"), (7, "blur"), (64, "resize")])
+def test_maps_that_are_computed_again_are_the_same_function_and_no_pass_computes_a_row_twice(
+    rows, upsampling, monkeypatch
+):
+    computed = []
+    extend = Window._extend
+
+    def counted(self, top, bottom):
+        computed.append((self, top, bottom))
+        extend(self, top, bottom)
+
+    monkeypatch.setattr(Window, "_extend", counted)
+    torch.manual_seed(0)
+    resnet = ResnetGenerator(3, 3, filters=4, blocks=2, upsampling=upsampling)
+    for network, norms in ((resnet, 9), (UNetGenerator(3, 3, filters=4, levels=4, upsampling=upsampling), 5)):
+        computed.clear()
+        images = noise(160, 32)
+        with torch.no_grad():
+            torch.manual_seed(0)
+            expected = network(images)
+        found, account = by_windows(network, images, rows)
+        assert (found - expected).abs().max() < ROUNDING and account.most_stored == 0 < account.most_held
+        assert account.statistics == norms and len(account.starts) == norms + 1
+        # Windows begin anew at the top only, and go down without a gap.
+        ends = {}
+        for window, top, bottom in computed:
+            assert top in (0, ends.get(window))
+            ends[window] = bottom
+
+
+def test_what_windows_hold_does_not_grow_with_the_height_and_sums_are_kept_where_two_have_room():
+    torch.manual_seed(0)
+    network = ResnetGenerator(3, 3, filters=4, blocks=2)
+    held = [by_windows(network, noise(height, 16), 8)[1].most_held for height in (120, 240)]
+    assert held[0] == held[1]
+    images = noise(120, 16)
+    size = 4 * 16 * 30 * 4  # bytes of the sum of a residual block
+    found, account = by_windows(network, images, 8, 2.0 * size)
+    assert account.most_stored == 2 * size and (found - network(images)).abs().max() < ROUNDING
+    assert account.stored == 0  # files are freed
+    assert by_windows(network, images, 8, 2.0 * size - 1)[1].most_stored == 0

@@ -1,10 +1,15 @@
-"""Measures of volumes against plain loops over windows in float64, and what the published definitions demand."""
+"""Measures of volumes against plain loops over windows, torchmetrics and scipy's filters in float64, and what the
+published definitions demand."""
 
 import math
 
 import numpy as np
 import pytest
+import torch
+from scipy.ndimage import uniform_filter
+from scipy.signal import fftconvolve
 from support.volume_files import head
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from translate.evaluation import volumes as measures
 from translate.evaluation.metrics import MEASURES
@@ -43,6 +48,43 @@ def test_ssim_is_that_of_windows_of_seven_voxels():
     expected = _ssim_by_loops(_clipped(made, mask), _clipped(truth, mask), mask)
     assert measures.ssim(made, truth, mask) == pytest.approx(expected, rel=1e-9)
     assert measures.ssim(truth, truth, mask) == pytest.approx(1)
+
+
+def test_ssim_is_that_of_torchmetrics_but_for_sample_covariances():
+    """torchmetrics divides by 343 voxels where SynthRAD divides by 342, which a smaller second constant makes up for:
+    2 n/(n-1) cov + c2 is proportional to 2 cov + c2 (n-1)/n."""
+    made, truth, mask = _pair((14, 20, 17))
+    pair = [torch.from_numpy(_clipped(one, mask))[None, None] for one in (made, truth)]
+    _, found = structural_similarity_index_measure(
+        *pair, gaussian_kernel=False, kernel_size=7, sigma=0.9, data_range=4024.0, k2=0.03 * math.sqrt(342 / 343),
+        return_full_image=True,
+    )  # fmt: skip
+    expected = found[0, 0].numpy()[3:-3, 3:-3, 3:-3][mask[3:-3, 3:-3, 3:-3]].mean()
+    assert found.dtype == torch.float64
+    assert measures.ssim(made, truth, mask) == pytest.approx(expected, rel=1e-9)
+
+
+def test_ms_ssim_is_that_of_filters_of_scipy():
+    """Whole volumes are filtered, by running sums and by Fourier transforms, and cropped afterwards."""
+    ct = head(3, (14, 101, 36))[1].astype(float)
+    mask = measures.body_mask(ct, "HU")
+    made = ct + np.random.default_rng(0).normal(0, 600, ct.shape) + np.linspace(-200, 200, 36)
+    missing = [(max(0, 97 - side) // 2, max(0, 97 - side) - max(0, 97 - side) // 2) for side in ct.shape]
+    x, y, inside = (np.pad(one, missing, "edge") for one in (_clipped(made, mask), _clipped(ct, mask), mask))
+    c1, c2, expected = (0.01 * 4024) ** 2, (0.03 * 4024) ** 2, 1.0
+    for weight in (0.0448, 0.2856, 0.3001, 0.2363, 0.1333):
+        mx, my, xx, yy, xy = (uniform_filter(one, 7) for one in (x, y, x * x, y * y, x * y))
+        vx, vy, cov = ((343 / 342) * (a - b) for a, b in ((xx, mx * mx), (yy, my * my), (xy, mx * my)))
+        both = np.sqrt(vx.clip(0) * vy.clip(0))
+        contrast = ((2 * both + c2) / (vx + vy + c2)).clip(0)
+        found = ((2 * mx * my + c1) / (mx**2 + my**2 + c1)).clip(0) * contrast
+        found = (found * ((cov + c2 / 2) / (both + c2 / 2)).clip(0)) ** weight
+        within = (slice(3, -3),) * 3
+        expected *= found[within][inside[within]].mean()
+        x, y = (fftconvolve(one, np.full((2, 2, 2), 1 / 8), mode="same")[::2, ::2, ::2] for one in (x, y))
+        inside = inside[::2, ::2, ::2]
+    assert measures.ms_ssim(made, ct, mask) == pytest.approx(expected, rel=1e-7)
+    assert 0.3 < expected < 0.98
 
 
 def test_one_scale_of_ms_ssim_is_the_product_of_three_terms():

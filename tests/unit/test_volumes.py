@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from nibabel.testing import data_path
 from pydicom.data import get_testdata_file
-from support.volume_files import head, write_nifti, write_series
+from support.volume_files import head, write_enhanced, write_nifti, write_series
 
 from translate.data.volumes import dicom_writing, nifti
 from translate.data.volumes.anonymising import KEPT, anonymised
@@ -288,13 +288,78 @@ def test_bad_series_are_refused_in_one_line_that_names_them(tmp_path):
     )
 
 
-def test_colours_and_frames_are_refused(tmp_path):
-    for name, words in (("examples_ybr_color.dcm", "holds 30 frames"), ("SC_rgb_rle.dcm", "holds colours")):
+def test_colours_and_frames_without_a_place_are_refused(tmp_path):
+    for name, words in (("examples_ybr_color.dcm", "30 frames, and does not say"), ("SC_rgb_rle.dcm", "holds colours")):
         folder = tmp_path / name
         folder.mkdir()
         shutil.copy(get_testdata_file(name, download=False), folder)
         with pytest.raises(ImageError, match=words):
             look(folder)
+
+
+# ---- enhanced DICOM: many frames in a file
+
+
+def test_frames_of_a_file_are_ordered_by_their_places_and_mean_what_a_series_means(tmp_path):
+    """Frames lie in any order in the file, and each has a slope of its own."""
+    series = look(write_series(tmp_path / "ct", CT, "CT", intercept=-1024))
+    enhanced = look(write_enhanced(tmp_path / "in/scan.dcm", CT, modality="CT", intercept=-1024).parent)
+    assert enhanced.grid == series.grid and enhanced.unit == "HU" and enhanced.patient == "p01"
+    assert (read(enhanced) == CT).all() and list(enhanced.frames) != sorted(enhanced.frames)
+    uneven = look(write_enhanced(tmp_path / "uneven.dcm", MR, slopes=(0.5, 2.0, 1.0)))
+    assert np.dtype(uneven.dtype).kind == "f" and np.abs(read(uneven) - MR).max() <= 1  # half a step of slope 2
+    assert np.abs(read(uneven) - MR).max() > 0 and uneven.name == "uneven"
+
+
+def test_a_file_of_frames_becomes_a_series_of_slices_or_nifti(tmp_path):
+    source = look(write_enhanced(tmp_path / "scan.dcm", MR))
+    dicom_writing.write(tmp_path / "ct", CT, source, "HU")
+    made = look(tmp_path / "ct")
+    assert made.grid == source.grid and (read(made) == CT).all() and len(set(made.files)) == len(CT)
+    before, after = pydicom.dcmread(source.path), pydicom.dcmread(made.files[0])
+    assert after.SOPClassUID.name == "CT Image Storage" and "EchoTime" not in after and "NumberOfFrames" not in after
+    assert "PerFrameFunctionalGroupsSequence" not in after and "SharedFunctionalGroupsSequence" not in after
+    (reference,) = after.SourceImageSequence
+    assert reference.ReferencedSOPInstanceUID == before.SOPInstanceUID
+    assert reference.ReferencedFrameNumber == source.frames[0] + 1
+    assert after.PatientName == before.PatientName and after[0x00091001].value == "private of p01"
+    dicom_writing.write(tmp_path / "mr", MR, source, "")
+    assert pydicom.dcmread(tmp_path / "mr/0001.dcm").SOPClassUID.name == "MR Image Storage"
+    dropped = dicom_writing.write(tmp_path / "nobody", CT, source, "HU", anonymise=True)
+    assert {"InstitutionName", "private elements"} <= set(dropped)
+    assert look(tmp_path / "nobody").grid == source.grid and (read(look(tmp_path / "nobody")) == CT).all()
+    assert b"p01" not in (tmp_path / "nobody/0001.dcm").read_bytes()[:1500]
+    nifti.write(tmp_path / "a.nii.gz", MR, source)
+    again = look(tmp_path / "a.nii.gz")
+    assert (read(again) == MR).all() and again.grid.apart(source.grid) < 1e-4
+
+
+def test_a_file_of_frames_that_are_no_one_volume_is_refused_by_frame(tmp_path):
+    path = write_enhanced(tmp_path / "scan.dcm", MR)
+
+    def refused(match, spoil):
+        data = pydicom.dcmread(path)
+        spoil(data, data.PerFrameFunctionalGroupsSequence)
+        data.save_as(tmp_path / "bad.dcm")
+        with pytest.raises(ImageError, match=match) as error:
+            read(look(tmp_path / "bad.dcm"))
+        assert "\n" not in str(error.value)
+
+    def turn(data, groups):
+        turned = pydicom.Dataset()
+        turned.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+        groups[4].PlaneOrientationSequence = [turned]
+
+    def repeat(data, groups):
+        groups[5].PlanePositionSequence = groups[4].PlanePositionSequence
+
+    refused("slices of different orientations, bad.dcm frame 1 and bad.dcm frame 5: split the file, so that", turn)
+    refused(r"bad.dcm frame [56] and bad.dcm frame [56] lie at the same place: split the file", repeat)
+    refused("bad.dcm: frame 3: does not say ImagePositionPatient", lambda data, groups: groups[2].clear())
+    refused("claims 12 frames, and says where 11 lie", lambda data, groups: groups.pop())
+    refused("missing slice between bad.dcm frame", lambda data, groups: (
+        groups.pop(list(look(path).frames)[6]), setattr(data, "NumberOfFrames", 11)))  # fmt: skip
+    refused("bad.dcm: cut, damaged", lambda data, groups: setattr(data, "PixelData", data.PixelData[:9000]))
 
 
 @pytest.mark.parametrize("name", ["CT_small.dcm", "693_J2KI.dcm", "MR_small.dcm", "MR_small_RLE.dcm"])

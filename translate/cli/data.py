@@ -73,7 +73,7 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
         sys.exit(3)
     first = reports[0].folder
     kind = "sound" if getattr(first, "of_sound", False) else getattr(first, "kind", "labelled")
-    kind = "clips" if reports[0].clips else "paired" if data.derive else kind
+    kind = "clips" if reports[0].clips else "paired" if data.derive else "unpaired" if data.pairs else kind
     words = command("train", recipe, "--data", folder, *written)
     then(f"train with {words}" if recipe else training_on(folder, kind, written))
 

@@ -19,6 +19,12 @@ from translate.utils.printing import answer, columns, logger, say, shown, then
     "--data", type=DATA, metavar="NAME|FOLDER", help="Where the data set is now; default: where the run was trained."
 )
 @click.option(
+    "--clips",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A video, or a folder of clips: also measure how much they flicker when they are translated.",
+)
+@click.option(
     "--weights-dir", metavar="DIR", help="Folder of Inception's weights, for FID as published; never downloaded."
 )
 @click.option(
@@ -31,6 +37,7 @@ def evaluate(
     weights: Weights,
     place: OnDevice,
     data: str | None,
+    clips: Path | None,
     weights_dir: str | None,
     json_file: Path | None,
     quiet: bool,
@@ -47,7 +54,14 @@ def evaluate(
     checkpoint = weights.checkpoint
     scores_path(run, checkpoint, json_file)  # fails before the work, not after it
     scores = evaluate_run(
-        run, checkpoint, data=data, device=place.device, weights_dir=weights_dir, log=logger(quiet), quiet=quiet
+        run,
+        checkpoint,
+        data=data,
+        clips=clips,
+        device=place.device,
+        weights_dir=weights_dir,
+        log=logger(quiet),
+        quiet=quiet,
     )
     written = write_scores(scores, run, checkpoint, json_file)  # first: printing may fail
     answer(as_text(scores, columns()))

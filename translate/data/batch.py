@@ -10,17 +10,18 @@ is all that a new kind of batch takes: it is drawn, cropped, cached on the devic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Annotated, ClassVar, Literal, Self, get_type_hints
 
+import torch
 from torch import Tensor
 
 from translate.data.domain import Domain
 from translate.data.planes import planes
 
-Kind = Literal["images", "labels", "index"]
+Kind = Literal["images", "labels", "index", "known"]
 
 Images = Annotated[Tensor, "images"]
 """(batch, channels, height, width): uint8 or uint16 from the loader, float32 in [-1, 1] after `Runtime.place`. Of label
@@ -29,6 +30,8 @@ Labels = Annotated[Tensor, "labels"]
 """(batch, labels), float32, of the first images."""
 Index = Annotated[Tensor, "index"]
 """(batch,), int64: the places of the first images in their list."""
+Known = Annotated[Tensor, "known"]
+"""(batch,), bool: whether the images of that place show the same thing."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Batch:
     """Whether image i of each domain shows the same thing, so that they share their order, crops and geometry."""
     held: tuple[Domain, ...] = field(default=(), kw_only=True)
     """What the images of each domain are until they are placed; empty if they are nothing but images."""
+    void: bool = field(default=False, kw_only=True)
+    """Whether some pixels hold no data: those that are -1 in all channels, in the images of all domains alike."""
 
     @classmethod
     @cache
@@ -52,7 +57,7 @@ class Batch:
         hints = get_type_hints(cls, include_extras=True)
         for name in cls.names():
             if not hasattr(hints[name], "__metadata__"):
-                raise TypeError(f"{cls.__name__}.{name}: declare it as Images, Labels or Index")
+                raise TypeError(f"{cls.__name__}.{name}: declare it as Images, Labels, Index or Known")
         return tuple(hints[name].__metadata__[0] for name in cls.names())
 
     @classmethod
@@ -80,7 +85,8 @@ class Batch:
         the batch."""
         remaining = iter(images)
         tensors = [next(remaining) if kind == "images" else others(kind) for kind in cls.kinds()]
-        return cls(*tensors, held=tuple(held) if any(one.numbered or one.layers for one in held) else ())
+        told = any(one.numbered or one.layers or one.void for one in held)
+        return cls(*tensors, held=tuple(held) if told else ())
 
     def __len__(self) -> int:
         return len(self.tensors()[0])
@@ -92,6 +98,11 @@ class Batch:
         """The images of each domain."""
         return [tensor for kind, tensor in zip(self.kinds(), self.tensors(), strict=True) if kind == "images"]
 
+    def known_pairs(self) -> Tensor | None:
+        """(batch,), bool: which images of both domains show the same thing, in batches that say it; else None."""
+        each = zip(self.kinds(), self.tensors(), strict=True)
+        return next((tensor for kind, tensor in each if kind == "known"), None)
+
     def towards(self, to: int) -> tuple[Tensor, Tensor]:
         """Returns the images to translate to domain `to`, and real ones of it; if labels tell domains apart, all images
         as both."""
@@ -100,13 +111,13 @@ class Batch:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Returns a batch with `function` applied to each tensor."""
-        return type(self)(*map(function, self.tensors()), held=self.held)
+        return self._of(map(function, self.tensors()))
 
     def map_images(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Returns a batch with `function` applied to the images of each domain."""
         pairs = zip(self.kinds(), self.tensors(), strict=True)
         tensors = [function(tensor) if kind == "images" else tensor for kind, tensor in pairs]
-        return type(self)(*tensors, held=self.held)
+        return self._of(tensors)
 
     def floats(self, laid: Callable[[Tensor], Tensor]) -> Self:
         """The batch with its images as float32 in [-1, 1], label maps as planes, all `laid` out; points, which are
@@ -119,14 +130,32 @@ class Batch:
                 return images
             return laid(planes(images, domain))
 
-        return replace(self.map_images(placed), held=())
+        placed_batch = replace(self.map_images(placed), held=(), void=self._may_be_void)
+        return placed_batch.map_images(placed_batch.without_void) if placed_batch.void else placed_batch
+
+    @property
+    def _may_be_void(self) -> bool:
+        """Whether pixels without data can be told: label maps and samples of several images have their own -1."""
+        return any(one.void for one in self.held) and not any(one.numbered or one.layers for one in self.held)
+
+    def without_void(self, images: Tensor) -> Tensor:
+        """Images, or fakes made of them, with -1 where sample i of any domain holds no data: real and generated ones
+        are alike there, no loss has a gradient, and discriminators see where the other domain has none, too. Where
+        domains differ in size (super-resolution), only those of the same size count."""
+        alike = [side for side in self.sides() if images.ndim == 4 and side.shape[-2:] == images.shape[-2:]]
+        for one in [(side == -1).all(1, keepdim=True) for side in alike] if self.void else ():
+            images = torch.where(one, -1, images)
+        return images
 
     def split(self, parts: int) -> list[Self]:
         """Splits into `parts` batches of equal size, in order. Raises ValueError if the size is not divisible."""
         if len(self) % parts:
             raise ValueError(f"a batch of {len(self)} does not split into {parts} equal parts")
         chunks = [tensor.chunk(parts) for tensor in self.tensors()]
-        return [type(self)(*chunk, held=self.held) for chunk in zip(*chunks, strict=True)]
+        return [self._of(chunk) for chunk in zip(*chunks, strict=True)]
+
+    def _of(self, tensors: Iterable[Tensor]) -> Self:
+        return type(self)(*tensors, held=self.held, void=self.void)
 
 
 @dataclass(frozen=True)
@@ -146,6 +175,20 @@ class Unpaired(Batch):
     called = "two domains without pairs"
     a: Images
     b: Images
+
+
+@dataclass(frozen=True)
+class SomePaired(Unpaired):
+    """Images of two domains; image i of `b` is the translation of image i of `a` where `known` says so."""
+
+    known: Known
+
+
+@dataclass(frozen=True)
+class AllPaired(SomePaired):
+    """Pairs, for methods that do without: all are `known`."""
+
+    pairs = True
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.augment import Augmentation, Augmenter
+from translate.data.augment import PHOTOMETRY, Augmentation, Augmenter
 from translate.data.domain import Domain
+from translate.data.io.nodata import void
 from translate.data.order import RNG, generator
 from translate.errors import ConfigurationError
 from translate.utils.sides import Sides, Size
@@ -47,21 +48,60 @@ class Cropping:
 
 
 class Crops:
-    """Random crops, a pure function of seed and position. With `pairs`, all domains share crop and geometry. `held`:
-    what the images of each domain are, if they are not all just images. `reduced`: how many times smaller than `size`
-    the crops of each domain are; those of a pair show the same, so that they begin between pixels of the smallest."""
+    """Random crops, a pure function of seed and position. Where it `is_pair`, all domains share crop and geometry.
+    `held`: what the images of each domain are, if they are not all just images. `reduced`: how many times smaller than
+    `size` the crops of each domain are; those of a pair show the same, so that they begin between pixels of the
+    smallest."""
 
     def __init__(
-        self, cropping: Cropping, seed: int, pairs: bool, held: Sequence[Domain] = (), reduced: Sequence[int] = ()
+        self,
+        cropping: Cropping,
+        seed: int,
+        is_pair: Callable[[int], bool],
+        held: Sequence[Domain] = (),
+        reduced: Sequence[int] = (),
     ) -> None:
-        self.size, self._flip, self._seed, self._pairs = Sides.of(cropping.size), cropping.flip, seed, pairs
+        self.size, self._flip, self._seed, self._is_pair = Sides.of(cropping.size), cropping.flip, seed, is_pair
         self._held, self._reduced = held, reduced
         self._most = max(reduced, default=1)
-        if cropping.augment and pairs and self._most > 1:
+        if cropping.augment and self._most > 1 and is_pair(0):
             raise ConfigurationError(
                 "data.augment: the images of a pair differ in size, and are not augmented alike; leave it out"
             )
+        changing = [one.name for one in cropping.augment if one.name in PHOTOMETRY]
+        if changing and self.void:
+            raise ConfigurationError(
+                f"data.augment: {changing[0]} changes values, by which pixels without data are known; leave it out"
+            )
         self._augmenter = Augmenter(cropping.augment) if cropping.augment else None
+
+    @property
+    def void(self) -> bool:
+        """Whether images may have pixels without data, on which crops then depend."""
+        return any(held.void for held in self._held)
+
+    def _with_data(self, crops: list[Cropped], paired: bool) -> list[Cropped]:
+        """The crops, with one that holds no data moved to a pixel that does, drawn from all; of a pair, both, to where
+        both do. A pair that has no such pixel stays."""
+        made = list(crops)
+        for group in [range(len(crops))] if paired else [range(at, at + 1) for at in range(len(crops))]:
+            marked = [at for at in group if self._held[at].void]
+            if not marked:
+                continue
+            first, crop, size = marked[0], crops[marked[0]].crop, self.size_of(marked[0])
+            alike = [crops[at].pixels for at in marked if crops[at].pixels.shape[:2] == crops[first].pixels.shape[:2]]
+            if _hold([pixels_of(Cropped(pixels, crop), size) for pixels in alike]).any():
+                continue
+            places = np.argwhere(_hold(alike))
+            if len(places):
+                row, column = places[np.random.default_rng(crop.seed).integers(len(places))]
+                height, width = alike[0].shape[:2]
+                top = min(max(0, int(row) - size.height // 2), height - size.height) // self._unit(first)
+                left = min(max(0, int(column) - size.width // 2), width - size.width) // self._unit(first)
+                for at in group:
+                    place = {"top": top * self._unit(at), "left": left * self._unit(at)}
+                    made[at] = Cropped(crops[at].pixels, crops[at].crop._replace(**place))
+        return made
 
     @property
     def augments(self) -> bool:
@@ -74,12 +114,16 @@ class Crops:
 
     def crop(self, domain: int, position: int, height: int, width: int) -> Crop:
         """Returns the crop of the image (height, width) that `domain` shows at `position`."""
-        if not self._pairs:
+        if not self._is_pair(position):
             return random_crop(self._seed, domain, position, height, width, self.size_of(domain), self._flip)
-        unit = self._most // self._times_smaller(domain)
+        unit = self._unit(domain)
         size = self.size.over(self._most)
         drawn = random_crop(self._seed, 0, position, height // unit, width // unit, size, self._flip)
         return drawn._replace(top=drawn.top * unit, left=drawn.left * unit)
+
+    def _unit(self, domain: int) -> int:
+        """The pixels of the domain's images that are one of the smallest's."""
+        return self._most // self._times_smaller(domain)
 
     def _times_smaller(self, domain: int) -> int:
         return self._reduced[domain] if self._reduced else 1
@@ -87,11 +131,14 @@ class Crops:
     def __call__(self, position: int, images: Sequence[np.ndarray]) -> list[Cropped]:
         """Crops the images of all domains at `position`."""
         crops = [Cropped(image, self.crop(domain, position, *image.shape[:2])) for domain, image in enumerate(images)]
+        if self.void:
+            crops = self._with_data(crops, self._is_pair(position))
         if self._augmenter is None:
             return crops
         count = len(crops)
         held = self._held or [Domain("", image.shape[2]) for image in images]
-        together = [slice(0, count)] if self._pairs else [slice(number, number + 1) for number in range(count)]
+        alone = [slice(number, number + 1) for number in range(count)]
+        together = [slice(0, count)] if self._is_pair(position) else alone
         return [
             crop
             for part in together
@@ -108,6 +155,11 @@ class Crops:
         numbered = [part.numbered for domain in held for part in domain.parts]
         made = iter(augmenter(layers, crops[0].crop.seed, numbered, len(held[0].parts)))
         return [Cropped(np.concatenate([next(made) for _ in domain.parts], 2), WHOLE) for domain in held]
+
+
+def _hold(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Where all of these images hold data, (height, width), bool."""
+    return ~np.any([void(pixels) for pixels in images], 0)
 
 
 def random_crop(seed: int, domain: int, position: int, height: int, width: int, size: Sides, flip: bool) -> Crop:

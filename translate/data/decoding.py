@@ -14,6 +14,7 @@ from translate.data.checks.scan import Attempt
 from translate.data.crops import middle, pixels_of
 from translate.data.domain import Domain
 from translate.data.io.images import Interpolation, resize
+from translate.data.io.nodata import marked, void
 from translate.data.layers import Layered
 from translate.data.scale import Resize
 from translate.data.sound.source import Sound
@@ -54,7 +55,7 @@ class Decoding:
         input, and `side` is the target's: the nearest multiple of `scale`."""
         sides, filter = Sides.of(side), "nearest" if domain.numbered else interpolation
         own = side if scale == 1 else sides.over(scale).times(scale // domain.reduced).as_set
-        held = domain if domain.numbered or domain.layers else None
+        held = domain if domain.numbered or domain.layers or domain.void else None
         return cls(domain.stored_channels, own, resize, filter, held, domain.reduced, scale // domain.reduced)
 
     @property
@@ -70,14 +71,22 @@ class Decoding:
         """Returns (height, width, channels), uint8 or uint16. Raises ImageError."""
         if isinstance(source, Layered):
             return self._of_layers(source)
-        if self.resize == "square" and isinstance(source, Stretched):
+        if self.resize == "square" and isinstance(source, Stretched) and not self.held.void:
             return source.stretched(self.channels, *self.sides, self.interpolation)
         pixels = source.read(self.channels)
         if self.resize == "centre":
             pixels = _centre(pixels, self.sides)
         target = self._target(*pixels.shape[:2])
-        resized = pixels if pixels.shape[:2] == target else resize(pixels, *target, self.interpolation)
+        resized = pixels if pixels.shape[:2] == target else self._resized(pixels, *target)
         return np.ascontiguousarray(resized)  # a view of half a side-by-side file would keep the whole in memory
+
+    def _resized(self, pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+        """The pixels in another size; one that is made of any without data has none."""
+        resized = resize(pixels, height, width, self.interpolation)
+        if not self.held.void:
+            return resized
+        missing = resize(void(pixels)[..., None].astype(np.uint8) * 255, height, width, "bilinear")[..., 0] > 0
+        return marked(resized, missing, 0)
 
     def _of_layers(self, sample: Layered) -> np.ndarray:
         """The layers of a sample, each resized in its own way, to the size that the first one gets."""

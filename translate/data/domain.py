@@ -77,9 +77,13 @@ class Domain:
 
     `reduced`: how many times less high and wide than `data.size` says its training images are: those that a model
     enlarges.
-    `sound`: of sound (see `sound`), the spectrograms that it is translated as.
+    `sound`: of sound (see `sound`), the spectrograms that it is translated as. `level`: how loud its training files
+    were, in dB of full scale (see `sound.level`); None where it is not known, as of a model of an earlier version.
 
     `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
+
+    `void`: whether its files, or the other domain's, name a value for pixels without data, which are then 0 in all
+    channels of what is held, and -1 to networks; no pixel with data is.
 
     `slicing`: where its images are slices of volumes, how these were cut; with neighbours, the channels are slices.
     """
@@ -96,7 +100,9 @@ class Domain:
     layers: tuple[Domain, ...] = ()
     reduced: int = 1
     sound: Spectrum | None = None
+    level: float | None = field(default=None, compare=False)
     slicing: Slicing | None = None
+    void: bool = False
 
     @classmethod
     def stacked(cls, name: str, layers: Sequence[Domain]) -> Self:
@@ -221,6 +227,7 @@ def in_words(domain: Domain) -> str:
     low, high = domain.ends
     unit = f" {domain.unit}" if domain.unit else ""
     values = f", {low:g} to {high:g}{unit}" if domain.measured or domain.unit else ""
+    values += ", some without data" if domain.void else ""
     colour = colour_in_words(domain.channels)
     if domain.slicing and domain.slicing.neighbours and domain.channels == domain.slicing.channels:
         colour = f"grey, {domain.channels} slices together"

@@ -25,6 +25,8 @@ class ShapesSettings(Settings):
     """Test images per style."""
     seed: Seed = 0
     """Of the scenes."""
+    pairs: int = Field(0, ge=0, examples=[16])
+    """With `data.pairs: some`: so many of the training images of either style are of the same scenes."""
     length: int = Field(24, ge=3, le=1000)
     """With `data.frames`, whose scenes move, in the first of `styles`: frames of each clip. `train` and `test` are
     numbers of clips then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from translate.data.checks.scan import Attempt
 from translate.data.crops import Cropped, Cropping, Crops, middle, stack
 from translate.data.decoding import DecodedImages, Decoding, for_each, require_pair
 from translate.data.derived.source import DerivedCrops, derivation_of, derived_middles
-from translate.data.order import Order, lists_of
+from translate.data.order import KnownPairs, Order, OrderOfSome, lists_of
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 from translate.utils.sides import Sides, Size
@@ -38,7 +39,8 @@ class Loader(Generic[AnyBatch]):
     `labels`: float32 (images, labels) for each bucket, or for the first domain. `workers`: threads that work ahead in
     `stream`; with 0 the caller does the work. `cache` holds decoded images; without one they are decoded each time.
     Neither changes batches. Raises ConfigurationError for an empty split or pairs of unequal number, ImageError for
-    unusable files. `decoding` may be one for all domains, or one for each.
+    unusable files. `decoding` may be one for all domains, or one for each. `known`: where only some images of two
+    domains are pairs, which they are.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Loader(Generic[AnyBatch]):
         seed: int = 0,
         workers: int = 0,
         cache: Cache | None = None,
+        known: KnownPairs | None = None,
     ) -> None:
         _check(split, make, labels)
         domains, lists = lists_of(split, buckets=make.labels_are_domains())
@@ -60,7 +63,10 @@ class Loader(Generic[AnyBatch]):
         ways = for_each(decoding, len(domains))
         self.workers = workers
         self._held, self._reduced = [way.held for way in ways], [way.reduced for way in ways]
-        self.crops = Crops(cropping, seed, make.pairs, self._held, self._reduced)
+        counts = [len(sources) for sources in split]
+        self._known = known.places if known else ()
+        self._order = OrderOfSome(counts, known, seed) if known else Order(lists, labels, seed, make.pairs)
+        self.crops = Crops(cropping, seed, self._order.is_pair, self._held, self._reduced)
         self.derive = derivation_of(split)
         """What makes the inputs of targets, which alone are loaded then."""
         self.images = [
@@ -71,7 +77,6 @@ class Loader(Generic[AnyBatch]):
         self._taken = (
             DerivedCrops(self.crops, self.derive, seed, self._held[0], cropping.augment) if self.derive else self.crops
         )
-        self._order = Order(lists, labels, seed, make.pairs)
         self._make, self._batch_size = make, batch_size
 
     @property
@@ -100,6 +105,11 @@ class Loader(Generic[AnyBatch]):
         """Returns attempts that load each image once, as `batch` does, and so fill the cache."""
         return [attempt for images in self.images for attempt in images.attempts()]
 
+    def attempts_at_pairs(self) -> list[Attempt]:
+        """Returns attempts that find whether the images of each known pair among others can show the same."""
+        first = self.images[0].sources
+        return [(first[pair[0]].path, partial(self._of_pair, pair)) for pair in self._known]
+
     def made_of(self, step: int, images: Sequence[Tensor]) -> AnyBatch:
         """Makes the batch of `step` from the images of each domain."""
         return self._make.made_of(images, lambda kind: self._order.values(kind, self._positions(step)), self._held)
@@ -118,10 +128,16 @@ class Loader(Generic[AnyBatch]):
 
     def _load(self, position: int) -> list[np.ndarray]:
         """Returns the image of each domain at `position`."""
-        drawn = [(images, self._order.index(domain, position)) for domain, images in enumerate(self.images)]
-        loaded = [images.load(index) for images, index in drawn]
-        if self._make.pairs and not self.derive:
-            require_pair([images.sources[index] for images, index in drawn], loaded, self._reduced)
+        drawn = [self._order.index(domain, position) for domain in range(len(self.images))]
+        if self._order.is_pair(position) and not self.derive:
+            return self._of_pair(drawn)
+        return [images.load(index) for images, index in zip(self.images, drawn, strict=True)]
+
+    def _of_pair(self, drawn: Sequence[int]) -> list[np.ndarray]:
+        """Returns the images of a pair. Raises ImageError unless they can show the same."""
+        loaded = [images.load(index) for images, index in zip(self.images, drawn, strict=True)]
+        sources = [images.sources[index] for images, index in zip(self.images, drawn, strict=True)]
+        require_pair(sources, loaded, self._reduced)
         return loaded
 
 

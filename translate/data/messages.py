@@ -25,6 +25,11 @@ def few(paths: Sequence[Path], twins: Mapping[Path, Path] | None = None) -> str:
     return f"{len(paths):,}: {folded([name(path) for path in paths])}" + (f" in {shown(home)}" if home else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """The number with its noun: 1 patient, 2,000 patients."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def by_fault(faults: Mapping[Path, str], most: int | None = None) -> list[str]:
     """Returns `PATH: fault` for each file, or one line `fault: N: ...` where more than `LEAST` have the same fault; of
     more lines than `most`, that many, and how many others there are."""

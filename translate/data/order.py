@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -36,6 +38,10 @@ class Order:
         """Number of draws until each image of the largest domain has been drawn once (on average, if in buckets)."""
         return max(map(_pass, self._buckets))
 
+    def is_pair(self, position: int) -> bool:
+        """Whether the images drawn at `position` show the same thing."""
+        return self._pairs
+
     def index(self, domain: int, position: int) -> int:
         """Returns the index, within the domain, of the image drawn at `position`."""
         domain = 0 if self._pairs else domain
@@ -43,10 +49,12 @@ class Order:
         return int(self._buckets[domain][bucket][place])
 
     def values(self, kind: Kind, positions: range) -> Tensor:
-        """Returns what belongs to the images drawn from the first domain: labels (positions, labels), float32, or their
-        index (positions,), int64."""
+        """Returns what belongs to the images drawn from the first domain: labels (positions, labels), float32, their
+        index (positions,), int64, or whether they are `known` pairs, bool."""
         if kind == "index":
             return torch.tensor([self.index(0, position) for position in positions])
+        if kind == "known":
+            return torch.tensor([self.is_pair(position) for position in positions])
         drawn = [self._drawn(0, position) for position in positions]
         return torch.stack([self._labels[bucket][place] for bucket, place in drawn])
 
@@ -60,6 +68,43 @@ class Order:
     def _permutation(self, domain: int, bucket: int, round_: int) -> np.ndarray:
         # The sum is unique: several domains have one bucket each, and several buckets are of one domain.
         return generator(self._seed, ORDER, domain + bucket, round_).permutation(len(self._buckets[domain][bucket]))
+
+
+@dataclass(frozen=True)
+class KnownPairs:
+    """Which images of two domains are known to be pairs, by their places in both, and the share of draws from these."""
+
+    places: Sequence[tuple[int, int]]
+    share: float
+
+
+class OrderOfSome(Order):
+    """Draws from all images of each of two domains, `counts` in number; and, at a share of the positions that is spread
+    evenly over them, from the known pairs: each in passes of its own.
+
+    Equal parts of a batch hold equally many pairs, where so many go into them.
+    """
+
+    def __init__(self, counts: Sequence[int], known: KnownPairs, seed: int) -> None:
+        self._known, self._share = known.places, Fraction(str(known.share))
+        super().__init__([[range(count)] for count in (*counts, len(known.places))], [], seed)
+
+    @property
+    def length(self) -> int:
+        """As of `Order`; draws from pairs come on top."""
+        return math.ceil(max(len(bucket) for (bucket,) in self._buckets[:2]) / (1 - self._share))
+
+    def is_pair(self, position: int) -> bool:
+        return self._pairs_before(position + 1) > self._pairs_before(position)
+
+    def index(self, domain: int, position: int) -> int:
+        before = self._pairs_before(position)
+        if self.is_pair(position):
+            return self._known[super().index(2, before)][domain]
+        return super().index(domain, position - before)
+
+    def _pairs_before(self, position: int) -> int:
+        return int(position * self._share)
 
 
 def lists_of(

@@ -14,6 +14,7 @@ from translate.data import instance_maps, label_maps
 from translate.data.domain import BYTES, KINDS, Domain, Kind, in_words
 from translate.data.io.codec import exif_of
 from translate.data.io.images import MAX_PIXELS, Picture, of_header, read, to_8_bits, to_float, with_channels
+from translate.data.io.nodata import marked
 from translate.data.sound import kind as sound
 
 KINDS |= {
@@ -75,7 +76,10 @@ def planes_of(picture: Picture, domain: Domain) -> np.ndarray:
     if domain.layers:
         each = zip(domain.split(picture.pixels), domain.layers, strict=True)
         return np.concatenate([_planes(image, layer, domain.held) for image, layer in each], 2)
-    return _planes(picture.pixels, domain, BYTES) if domain.numbered else with_channels(picture, domain.channels)
+    if domain.numbered:
+        return _planes(picture.pixels, domain, BYTES)
+    pixels = with_channels(picture, domain.channels)
+    return marked(pixels, picture.missing, 0) if domain.void and picture.nodata else pixels
 
 
 def _planes(pixels: np.ndarray, domain: Domain, dtype: np.dtype) -> np.ndarray:

@@ -58,6 +58,12 @@ class DataSettings(Settings):
     """Further labelled sets to train on jointly, each with its own labels."""
     layout: Literal["auto", "paired", "unpaired"] = "auto"
     """`unpaired` treats two folders as unpaired even if their file names match."""
+    pairs: Literal["some", "all"] | None = Field(None, examples=["some"])
+    """For methods that need no pairs, but learn from those that are known (cyclegan, cut, unit; `model.paired_weight`).
+    `some`: images of one name in both domains are pairs, the others are not; `all`: all are. Null: none is known."""
+    pair_share: float = Field(0.5, gt=0, lt=1)
+    """With `pairs: some`: which share of the images of a batch is drawn from pairs, spread evenly over batches; an
+    epoch becomes longer by these."""
     fold: Annotated[str, AfterValidator(_fold)] | None = Field(None, examples=["2/5"])
     """`2/5` holds the second of five folds of the training images out, and measures them instead of the set's test
     images; names and `fold_seed` say which those are. `translate train --folds 5` trains all."""
@@ -177,6 +183,14 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _range_rises(self) -> DataSettings:
         require_rising("range", self.range)
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_are_whole(self) -> DataSettings:
+        if self.pairs != "some" and "pair_share" in self.model_dump(exclude_defaults=True):
+            raise ValueError("pair_share is the share of some pairs among others: set data.pairs=some, too")
+        if self.pairs and self.layout == "unpaired":
+            raise ValueError(f"pairs: {self.pairs} says which images are pairs: leave data.layout out")
         return self
 
     @model_validator(mode="after")

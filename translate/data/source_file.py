@@ -10,6 +10,7 @@ import numpy as np
 
 from translate.data.domain import Domain
 from translate.data.io import images
+from translate.data.io.nodata import marked
 from translate.errors import ImageError
 from translate.utils.printing import shown
 
@@ -23,14 +24,15 @@ class Source:
     span: images.Span = images.UNIT
     domain: Domain | None = None
     """Of what its numbers are, if its pixels are numbers."""
+    void: bool = False
+    """Whether pixels without data are 0 in all channels, and no others, see `Domain.void`."""
 
     @classmethod
     def of(cls, source: Source, domain: Domain) -> Source:
         """The image as one of the domain."""
         numbered = domain if domain.numbered else None
-        if source.span == domain.span and source.domain == numbered:
-            return source
-        return replace(source, span=domain.span, domain=numbered)
+        wanted = replace(source, span=domain.span, domain=numbered, void=domain.void)
+        return source if source == wanted else wanted
 
     def read(self, channels: int) -> np.ndarray:
         """Reads (height, width, channels), uint8 or uint16; of numbers these, (height, width, 1). Raises ImageError."""
@@ -39,7 +41,13 @@ class Source:
             return numbers.picture(found, self.domain, self.path).pixels
         picture = images.read(self.path, span=self.span)
         images.refuse_other_bands(picture, channels, self.path)
-        return self.halved(images.with_channels(picture, channels))
+        pixels = self.halved(images.with_channels(picture, channels))
+        if not self.void:
+            return pixels
+        missing = None if picture.missing is None else self.halved(picture.missing)
+        if missing is not None and missing.all():
+            raise ImageError(f"{shown(self.path)}: no pixel holds data; leave it out")
+        return marked(pixels, missing, 0)
 
     def header(self) -> images.Header:
         """See `OfDomain`; of a file that holds a pair, both halves. Raises ImageError."""
@@ -63,7 +71,7 @@ class Source:
         self, channels: int, height: int, width: int, interpolation: images.Interpolation = "bicubic"
     ) -> np.ndarray:
         """See `Stretched`. Raises ImageError."""
-        if self.half is None and channels == 3 and self.domain is None:
+        if self.half is None and channels == 3 and self.domain is None and not self.void:
             pixels = images.read_stretched(self.path, height, width, interpolation)
             if pixels is not None:
                 return pixels
@@ -73,4 +81,4 @@ class Source:
         """See `Readable`. Raises ImageError."""
         of = self.domain
         numbers = "" if of is None else f":{of.kind}:{of.channels}:{of.ignore}:{of.colours}"
-        return f"{images.version(self.path)}:{self.half}:{self.span}{numbers}"
+        return f"{images.version(self.path)}:{self.half}:{self.span}{numbers}{':void' * self.void}"

@@ -108,6 +108,7 @@ _ZERO_TO_ONE, _WANG = "where black is 0 and white 1", "as Wang et al. 2004 have 
 _RMS = f"root mean square, 0-1 scale, at {THUMBNAIL} x {THUMBNAIL} pixels"
 _SPAN = "of whole slices with some body, mean over slices, on the scale of the domain's span"
 _SYNTHRAD = "in 3-D inside the body, values clipped to -1024 and 3000 HU, as its published code has it"
+_WARPED = "difference of frames from those before, moved along the clip's own flow, where it shows the same (Lai 2018)"
 _OF_LABELS = "of all labelled pixels of all images together"
 MEASURES: dict[str, Measure] = {
     "l1": Measure("L1 to the truth, 0-1 scale", absolute_error, "", "lower", _ZERO_TO_ONE, 4, perfect=0.0),
@@ -131,6 +132,8 @@ MEASURES: dict[str, Measure] = {
     # Sound; measured on samples, so not by a function of images.
     "si_sdr": Measure("SI-SDR to the clean sound, dB", None, "dB", "higher", "scale-invariant, whole files", 2),
     "stoi": Measure("STOI beside the clean sound, 0-1 scale", None, "", "higher", "Taal et al. 2011", 4),
+    # Clips.
+    "flicker": Measure("flicker, 0-1 scale", None, "", "lower", _WARPED, 4),
     # What a classifier of real images reads.
     "label_error": Measure("classification error of translations", None, "%", "lower", decimals=1),
     "other_labels": Measure("other attributes read as they were", None, "%", "higher", decimals=1),

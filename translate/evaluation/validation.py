@@ -113,8 +113,12 @@ class Direction:
         return scores_beside_truth(self.name, images, self.target, how)
 
     def translations(self, model: Translator, runtime: Runtime, batch_size: int = 8) -> Tensor:
-        """The model's translations of the inputs; see `translated`."""
-        return translated(model, self.inputs, self.to, self.target, runtime, batch_size)
+        """The model's translations of the inputs; see `translated`. Where the truth holds no data, they are the truth:
+        no method learns what to make there."""
+        found = translated(model, self.inputs, self.to, self.target, runtime, batch_size)
+        if self.target is None or not self.target.void:
+            return found
+        return torch.where((self.truths == -1).all(1, keepdim=True), self.truths, found)
 
 
 @torch.no_grad()

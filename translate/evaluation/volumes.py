@@ -153,4 +153,8 @@ def _similar(made: np.ndarray, truth: np.ndarray, weight: float) -> Iterator[np.
 
 
 def _means(values: torch.Tensor) -> torch.Tensor:
-    return F.avg_pool3d(values[None, None], WINDOW, 1)[0, 0]
+    """Means over windows, one axis after another: 21 additions a voxel, where 343 would be made."""
+    each = values[None, None]
+    for window in ((WINDOW, 1, 1), (1, WINDOW, 1), (1, 1, WINDOW)):
+        each = F.avg_pool3d(each, window, 1)
+    return each[0, 0]

@@ -224,6 +224,11 @@ class Converter:
             translated = [self.derived.finished(*of) for of in zip(translated, whole, strict=True)]
         return [delivered(*of) for of in zip(owns, translated, forms, strict=True)]
 
+    def rounds(self, request: Request) -> bool:
+        """Whether pictures of the kind that the model learned from are translated in bf16."""
+        given, target = self.images.to_translate(request), self.images.translated(request)
+        return self.network_for(given.held, target).runtime.bf16
+
     def network_for(self, kind: np.dtype, target: Domain) -> Network:
         """The network for pixels of that type and translations to `target`: that for deep ones, if either is."""
         network = self._deep if self._deep and (kind == np.uint16 or target.deep) else self.network

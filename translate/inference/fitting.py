@@ -1,9 +1,11 @@
 """Decides what fits into memory: how many images per batch, and how many rows per band of an oversized image."""
 
+import math
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from tempfile import gettempdir
 from typing import Any
 
 import torch
@@ -11,13 +13,17 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, TranslateError
 from translate.inference.options import Tile
 from translate.inference.padding import padded_size
-from translate.inference.tiling.banded import store_for
+from translate.inference.rehearsal import Plan
+from translate.inference.tiling.account import Account
+from translate.inference.tiling.banded import room_for_files, store_for
 from translate.inference.tiling.rowmap import Bands
 from translate.inference.tiling.rules import RULES
+from translate.inference.tiling.store import FileStore, MemoryStore, Store
 from translate.training.runtime import Runtime
+from translate.utils.amounts import size_in_words
 from translate.utils.ram import available_ram
 
 _USED = 0.5
@@ -26,6 +32,8 @@ _BAND = 256 << 20
 """Bytes per band on the CPU; larger bands are no faster there."""
 _MAPS = 1 << 30
 """The most bytes of maps that lie in memory where only rows of the image do."""
+_HELD = 0.8
+"""The share of free memory that the last rows of all maps may fill."""
 _SMALL = 1 << 20
 """A translation of at most this many padded pixels fits everywhere, so its memory is not measured."""
 _MOST = 16
@@ -84,15 +92,45 @@ class Fitting:
         room = min(_BAND, self._room() // 2) if on_cpu else self._room() // 2
         return max(1, int(room // (self._per_pixel * width)))
 
-    def rows_only(self, height: int, width: int) -> Bands:
-        """Bands for an image of which only rows are to be in memory: its maps, too, lie in files unless they are
-        small."""
-        rows = self.tile if isinstance(self.tile, int) else self._rows(width)
-        return self._bands(height, width, rows, _MAPS)
+    def rows_only(self, height: int, width: int, rehearse: Callable[[Bands], Plan]) -> Plan:
+        """The plan for an image of which only rows are to be in memory: its maps lie in files unless they are small, as
+        far as these have room; without statistics, or beyond the room, only their last rows are held.
 
-    def _bands(self, height: int, width: int, rows: int, most: int | None = None) -> Bands:
-        store = store_for(int(self._need(height, width)), most)
-        return Bands(rows, self.runtime.device, self.runtime.memory_format, store, RULES)
+        Raises TranslateError if not even these fit into memory.
+        """
+        rows = self.tile if isinstance(self.tile, int) else self._rows(width)
+        if self._need(height, width) <= min(_MAPS, available_ram() // 2):
+            return rehearse(self._in(MemoryStore, Account(), rows))
+        kept = rehearse(self._in(FileStore, Account(), rows))
+        room = room_for_files()
+        if kept.statistics and kept.stored <= room:
+            return kept
+        again = Account(room if kept.statistics else 0)
+        plan = rehearse(self._in(FileStore, again, self._few(rows), height))
+        free = free_memory(self.runtime.device)
+        if plan.held <= free * _HELD:
+            return replace(plan, instead=kept) if kept.statistics else plan
+        if kept.stored <= room:
+            return kept
+        raise TranslateError(
+            f"its feature maps take {size_in_words(kept.stored)}, and {size_in_words(room)} are free for them in "
+            f"{gettempdir()}; computed anew for each normalisation, their last rows take {size_in_words(plan.held)} of "
+            f"memory, and {size_in_words(free)} are free; set TMPDIR to a folder with more, give --tile 1, or cut it "
+            "into narrower ones"
+        )
+
+    def _few(self, rows: int) -> int:
+        """Rows of a band where the last rows of all maps are in memory: about two bands of each."""
+        return rows if isinstance(self.tile, int) else max(1, rows // 8)
+
+    def _bands(self, height: int, width: int, rows: int) -> Bands:
+        store, account = store_for(int(self._need(height, width)))
+        if math.isinf(account.room):
+            return self._in(store, account, rows)
+        return self._in(store, account, self._few(rows), height)
+
+    def _in(self, store: type[Store], account: Account, rows: int, height: int | None = None) -> Bands:
+        return Bands(rows, self.runtime.device, self.runtime.memory_format, store, RULES, account, height)
 
     def _need(self, height: int, width: int) -> float:
         return self._per_pixel * height * width

@@ -98,6 +98,29 @@ class Jobs(Sequence[Job]):
             raise ConfigurationError(f"--shard {number}/{of}: expected 1/{of} to {of}/{of}")
         return self._part([name for name in self._names if _hash(name) % of == number - 1])
 
+    def within_input(self, log: Log, follow_links: bool) -> Jobs:
+        """The jobs without those whose source is a link to a place outside of the input folder, or a folder that
+        directly holds one, unless links are followed; says which those are. Raises ConfigurationError if none is
+        left."""
+        report, folder = ListingReport(), self.source.resolve()
+        linked = [name for name in self._names if _leads_out(self.source / name, folder)]
+        if follow_links:
+            report.away += linked
+        else:
+            report.refused += [self.source / name for name in linked]
+        for line in report.notes(self.source, "--no-links"):
+            log(f"note: {line}")
+        for line in report.warnings(self.source):
+            log(f"warning: {line}")
+        if follow_links or not linked:
+            return self
+        if len(linked) == len(self._names):
+            raise ConfigurationError(
+                f"{shown(self.source)}: there are only links to places elsewhere, which --no-links leaves out"
+            )
+        left_out = frozenset(linked)
+        return self._part([name for name in self._names if name not in left_out])
+
     def refuse_inputs(self) -> None:
         """Raises ConfigurationError if an output is an input, or would lie among them, by whatever name.
 
@@ -123,7 +146,7 @@ class Jobs(Sequence[Job]):
                 )
 
     def _part(self, names: list[str]) -> Jobs:
-        part = Jobs(self.source, self.output, names, self._outputs, self.partners)
+        part = type(self)(self.source, self.output, names, self._outputs, self.partners)
         part._of_all_shards, part.inputs = self._of_all_shards, self.inputs
         return part
 
@@ -238,6 +261,12 @@ def _most(others: Counter[str]) -> str:
     """The most frequent file kinds and their counts, as text."""
     most = sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))
     return folded([f"{shown(kind) or 'no suffix'} {count:,}" for kind, count in most])
+
+
+def _leads_out(piece: Path, folder: Path) -> bool:
+    """Whether a piece, or something directly in it, is a link to a place that is not in the folder."""
+    inside = [piece, *(piece.iterdir() if piece.is_dir() else ())]
+    return any(path.is_symlink() and not path.resolve().is_relative_to(folder) for path in inside)
 
 
 def _hash(name: str) -> int:

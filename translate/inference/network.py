@@ -13,6 +13,7 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.inference.fitting import Fitting
 from translate.inference.padding import pad, padded_size
 from translate.inference.reasons import finite
+from translate.inference.rehearsal import Plan, rehearsed
 from translate.inference.tiling.banded import RowsOfPixels, convert_banded, convert_rows
 from translate.inference.tiling.rowmap import Bands
 from translate.models.base import ImageSpec, ImageTranslator, Request
@@ -75,19 +76,43 @@ class Network:
             except NotImplementedError as error:
                 raise TranslateError(f"this network cannot be run in bands of rows: {error}") from error
 
+    def plan_rows(self, shape: tuple[int, int, int], dtype: np.dtype, request: Request) -> Plan:
+        """How an image of (rows, columns, channels) and that type is translated of which only some rows are in memory,
+        and what it takes. Raises TranslateError if that is more than there is."""
+        height, width = self.padded_size(*shape[:2])
+
+        def rehearse(bands: Bands) -> Plan:
+            def work(pixels: RowsOfPixels, height: int, width: int, bands: Bands) -> None:
+                self._by_rows(pixels, (height, width), bands, request, torch.uint8, lambda top, rows: None)
+
+            return rehearsed(work, bands, (height, width), self.model.stride, shape[2], dtype)
+
+        return self.fitting.rows_only(height, width, rehearse)
+
     def convert_rows(
         self,
         pixels: RowsOfPixels,
+        bands: Bands,
         request: Request,
         depth: torch.dtype,
         put: Callable[[int, np.ndarray], None],
     ) -> None:
-        """Like `convert`, for one image of which only some rows are in memory: `put` gets those of the translation."""
-        height, width = self.padded_size(*pixels.shape[:2])
-        bands = self.fitting.rows_only(height, width)
+        """Like `convert`, for one image of which only some rows are in memory, in the bands of its plan: `put` gets
+        those of the translation."""
+        self._by_rows(pixels, self.padded_size(*pixels.shape[:2]), bands, request, depth, put)
+
+    def _by_rows(
+        self,
+        pixels: RowsOfPixels,
+        size: tuple[int, int],
+        bands: Bands,
+        request: Request,
+        depth: torch.dtype,
+        put: Callable[[int, np.ndarray], None],
+    ) -> None:
         with self.runtime.autocast():
             try:
-                convert_rows(partial(self.model.translate, request=request), pixels, height, width, bands, depth, put)
+                convert_rows(partial(self.model.translate, request=request), pixels, *size, bands, depth, put)
             except NotImplementedError as error:
                 raise TranslateError(f"this network cannot be run in bands of rows: {error}") from error
 

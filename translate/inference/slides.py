@@ -24,11 +24,14 @@ from translate.data.io.tiff_tiled import TiledWriter
 from translate.data.io.values import BadImageError
 from translate.data.planes import planes_of
 from translate.data.written import depth_of
-from translate.errors import ImageError
+from translate.errors import ImageError, TranslateError
 from translate.inference.converter import Converter
 from translate.inference.delivery import delivered, form_of, remarks, shades_for_values
+from translate.inference.forecast import forecast, reading_and_writing, tell
 from translate.inference.jobs import Job
+from translate.inference.network import Network
 from translate.inference.records import Record
+from translate.inference.rehearsal import Plan
 from translate.inference.sources import Sources, made_of
 from translate.inference.tiling.banded import RowsOfPixels
 from translate.models.base import Request
@@ -49,7 +52,7 @@ def convert_slide(
     converter: Converter, job: Job, request: Request, inputs: Container[Path] = (), sources: Sources | None = None
 ) -> Record:
     """Translates a slide, whose output appears only once it is whole. Raises ImageError if it cannot be read or
-    written, or the model translates no slides, TranslateError if its maps do not fit the disk."""
+    written, or the model translates no slides, or its maps fit neither disk nor memory."""
     start = time.perf_counter()
     if never := why_never(job.output, inputs):
         raise ImageError(f"{shown(job.output)}: cannot be written: {never}")
@@ -57,7 +60,7 @@ def convert_slide(
     with noting, TiffRows(job.source) as rows:
         slide = _Slide(rows, converter.images.to_translate(request))
         _refuse(slide, converter, job, request)
-        written = _translate(slide, converter, job.output, request)
+        written = _translate(slide, converter, job, request)
         first = slide.picture(0, 1)
         taken = shades_for_values(first, slide.given)
         known = (*taken, *remarks(first, written, job.output))
@@ -87,12 +90,12 @@ class _Slide:
         return self.file.height, self.file.width, self.given.channels
 
 
-def _translate(slide: _Slide, converter: Converter, output: Path, request: Request) -> Picture:
+def _translate(slide: _Slide, converter: Converter, job: Job, request: Request) -> Picture:
     """Writes the translation and returns its first rows, as they are delivered."""
-    target, first = converter.images.translated(request), slide.picture(0, 1)
+    target, first, output = converter.images.translated(request), slide.picture(0, 1), job.output
     form = form_of(target, first, converter.depth)
     network = converter.network_for(slide.planes(0, 1).dtype, target)
-    depth = depth_of(form)
+    plan, depth = _planned(slide, network, converter, job, request), depth_of(form)
     head = delivered(first, _blank(slide, form.channels, depth), form)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -103,13 +106,26 @@ def _translate(slide: _Slide, converter: Converter, output: Path, request: Reque
                 picture = replace(slide.picture(top, top + len(made)), icc=None, exif=None)
                 writer.write(_samples(delivered(picture, made, form)))
 
-            network.convert_rows(RowsOfPixels(slide.shape, slide.planes), request, depth, put)
+            network.convert_rows(RowsOfPixels(slide.shape, slide.planes), plan.bands, request, depth, put)
             writer.close()
     except OSError as error:
         raise as_image_error(output, error, "cannot be written") from error
     except BadImageError as error:
         raise as_image_error(output, error) from error
     return head
+
+
+def _planned(slide: _Slide, network: Network, converter: Converter, job: Job, request: Request) -> Plan:
+    """How it is translated, which is said. Raises ImageError if there is neither the disk nor the memory."""
+    name = shown(job.source)
+    try:
+        plan = network.plan_rows(slide.shape, slide.planes(0, 1).dtype, request)
+    except TranslateError as error:
+        raise ImageError(f"{name}: {error}") from error
+    more = reading_and_writing(slide.planes, slide.file.height, plan.readings)
+    converter.remark(f"{name}: {slide.file.width} x {slide.file.height} pixels by rows: {forecast(plan, more)}")
+    tell(plan, name, converter.remark)
+    return plan
 
 
 def _blank(slide: _Slide, channels: int, depth: torch.dtype) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,10 +50,12 @@ def convert_sound(
     start, spectrum = time.perf_counter(), _spectrum(converter, request, job, writing)
     facts = facts_of(job.source)
     require_rate(job.source, facts, spectrum)
-    found = survey(job.source, facts)
+    found = survey(job.source, facts, heard=spectrum.rate)
     job.output.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(job.output.parent)
-    made = _Translation(converter, request, spectrum, facts, max(1.0, found.peak), converter.model.stride)
+    usual = converter.images.to_translate(request).level
+    gains = tuple(channel.gain(usual) for channel in found.channels)
+    made = _Translation(converter, request, spectrum, facts, gains, converter.model.stride)
     written = _Written(facts, job.output.suffix.lower())
     with atomic_file(job.output, job.output.suffix) as working, opened(working, "w", **written.form) as file:
         with opened(job.source) as source:
@@ -84,13 +86,13 @@ def _spectrum(converter: Converter, request: Request, job: Job, writing: OutputO
 
 @dataclass(frozen=True)
 class _Translation:
-    """How a file is translated: `peak` is full scale or, in a file of floats, what is above it."""
+    """How a file is translated: `gains` bring its channels to the level that the model learned from."""
 
     converter: Converter
     request: Request
     spectrum: Spectrum
     facts: Facts
-    peak: float
+    gains: Sequence[float]
     stride: int
 
     def of(self, path: Path, log: Log) -> Iterator[np.ndarray]:
@@ -115,7 +117,7 @@ class _Translation:
 
     def _translated(self, samples: np.ndarray) -> np.ndarray:
         run = partial(translated, rate=self.facts.rate, spectrum=self.spectrum, network=self._network)
-        return np.stack([self.peak * run(one / self.peak) for one in samples.T], 1)
+        return np.stack([run(one, gain=gain) for one, gain in zip(samples.T, self.gains, strict=True)], 1)
 
     def _network(self, pixels: np.ndarray) -> np.ndarray:
         (made,) = self.converter.convert_pictures([Picture(pixels)], self.request)

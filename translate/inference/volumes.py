@@ -17,9 +17,9 @@ from translate.data.volumes import dicom, dicom_writing, nifti
 from translate.data.volumes.extra import require_medical
 from translate.data.volumes.grid import slices_along
 from translate.data.volumes.reading import holds_volumes, look, read, volumes_in
-from translate.data.volumes.slices import in_type, picture_of, size_of, stacked
+from translate.data.volumes.slices import clipped, in_type, picture_of, size_of, stacked
 from translate.data.volumes.slicing import Slicing
-from translate.data.volumes.volume_file import VolumeFile
+from translate.data.volumes.volume_file import VolumeFile, without_suffix
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import Converter
 from translate.inference.jobs import Job, Jobs, refuse_same
@@ -34,9 +34,9 @@ from translate.utils.user_paths import said_folder
 
 
 def holds_volume(path: Path) -> bool:
-    """Whether INPUT is a NIfTI file, or a folder with a DICOM series or other volumes, and no images."""
+    """Whether INPUT is a NIfTI or DICOM file, or a folder with a DICOM series or other volumes, and no images."""
     if not path.is_dir():
-        return nifti.is_nifti(path)
+        return nifti.is_nifti(path) or dicom.looks_like_dicom(path)
     return not holds_images(path) and (dicom.is_series(path) or holds_volumes(path))
 
 
@@ -44,7 +44,7 @@ def plan_volumes(source: Path, output: str) -> Jobs:
     """What becomes what. Raises ConfigurationError for an output that is, or lies in, the input, or of a NIfTI file as
     DICOM, and without the libraries."""
     require_medical()
-    if not nifti.is_nifti(source) and not dicom.is_series(source):
+    if source.is_dir() and not dicom.is_series(source):
         return _plan_folder(source, Path(output))
     target = _target(source, output)
     if target.resolve().is_relative_to(source.resolve()) and source.is_dir():
@@ -60,8 +60,9 @@ def _target(source: Path, output: str) -> Path:
     target, named = Path(output), output.lower().endswith(nifti.SUFFIXES)
     if named and not said_folder(output):
         return target
-    if dicom.is_series(source):
-        return target / source.name if target.is_dir() and not dicom.is_series(target) else target
+    if not nifti.is_nifti(source):
+        name = source.name if source.is_dir() else without_suffix(source.name)
+        return target / name if target.is_dir() and not dicom.is_series(target) else target
     if target.suffix and not target.is_dir() and not said_folder(output):
         raise ConfigurationError(
             f"{shown(target)}: a NIfTI file becomes NIfTI, as it says nothing of patient and study, which DICOM needs: "
@@ -97,7 +98,8 @@ def convert_volume(
     _refuse_others(given, target, writing, job)
     with _shortage_in_words(job.source):
         file = look(job.source)
-        values = translated_volume(converter, file, request, writing.batch or 1, done)
+        given_values, note = clipped(read(file), given)
+        values = translated_volume(converter, file, given_values, request, writing.batch or 1, done)
         job.output.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(job.output.parent)
         if job.output.name.lower().endswith(nifti.SUFFIXES):
@@ -105,22 +107,22 @@ def convert_volume(
         elif dropped := dicom_writing.write(job.output, values, file, target.unit, writing.anonymise):
             log(f"{shown(job.output)}: left out: {', '.join(dropped)}")
     height, width = size_of(file, _slicing(given, file).axis)
-    return Record(job.source, job.output, "written", (width, height), time.perf_counter() - start)
+    return Record(job.source, job.output, "written", (width, height), time.perf_counter() - start, note=note)
 
 
 def translated_volume(
     converter: Converter,
     file: VolumeFile,
+    values: np.ndarray,
     request: Request,
     batch: int = 1,
     done: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """The translation of a volume (slices, height, width), turned as `Grid` says, in the type and values of its domain.
-    Slices go through the model `batch` at a time; one volume of inputs and one of outputs are in memory. Raises
-    ImageError."""
+    """The translation of a volume's values (slices, height, width), turned as `Grid` says, in the type and values of
+    its domain. Slices go through the model `batch` at a time; one volume of inputs and one of outputs are in memory.
+    Raises ImageError, also for values beyond the domain's span."""
     given, target = converter.images.to_translate(request), converter.images.translated(request)
     slicing = _slicing(given, file)
-    values = read(file)
     slices = slices_along(values, slicing.axis)
     made = np.empty(values.shape, _type(target, converter.depth))
     into = slices_along(made, slicing.axis)

@@ -95,6 +95,8 @@ class Model(nn.Module, ABC):
     """Whether samples of the input may be several images, whose planes come one after another; likewise."""
     may_enlarge: ClassVar[bool] = False
     """Whether its generator may make images larger than those it takes; likewise."""
+    only_for_losses: ClassVar[frozenset[str]] = frozenset()
+    """Networks that move with the generators and have no part in what they make: their weights are not averaged."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()

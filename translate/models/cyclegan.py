@@ -13,6 +13,7 @@ from translate.losses.image_pool import ImagePool
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
 from translate.models.parts import Discriminator, Generator
+from translate.models.some_pairs import PairedWeight, paired_losses
 from translate.networks.patchgan import PatchSettings
 from translate.networks.resnet import ResnetSettings
 from translate.utils.settings import Settings
@@ -25,6 +26,8 @@ class CycleGANConfig(Settings):
     """Weight of |a - G_a(G_b(a))| and of the same for b."""
     identity: float = Field(0.5, ge=0)
     """Weight of |G_b(b) - b| as a share of `cycle`; keeps colours (section 5.2)."""
+    paired_weight: PairedWeight = 10.0
+    """Weight of |G_b(a) - b| and of the same for a, over the pairs that are known (`data.pairs`)."""
     pool: int = Field(50, ge=0)
     """How many generated images of each domain the pool for its discriminator keeps."""
     turns: Literal["joint", "separate"] = "joint"
@@ -96,15 +99,17 @@ class CycleGAN(Translator):
         return {**self._towards_a(batch, fakes), **self._cycles(batch, fakes["a"], b)}
 
     def _towards_a(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        return self._towards("a", self.generator_a, self.discriminator_a, batch.a, fakes["a"])
+        losses = self._towards("a", self.generator_a, self.discriminator_a, batch.a, fakes["a"])
+        return losses | paired_losses(self.config.paired_weight, batch, fakes, "a")
 
     def _towards_b(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        return self._towards("b", self.generator_b, self.discriminator_b, batch.b, fakes["b"])
+        losses = self._towards("b", self.generator_b, self.discriminator_b, batch.b, fakes["b"])
+        return losses | paired_losses(self.config.paired_weight, batch, fakes, "b")
 
     def _towards(self, name: str, generator: nn.Module, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Losses:
         """The losses that tie a generator to its domain: its images pass for real ones, and the domain's own images
         stay as they are."""
-        losses = {f"adversarial/{name}": self.adversary.generator_loss(discriminator, fake)}
+        losses = {f"adversarial/{name}": self.adversary.generator_loss(discriminator, fake, real)}
         if self.config.identity:
             losses[f"identity/{name}"] = self.config.cycle * self.config.identity * l1(generator(real), real)
         return losses

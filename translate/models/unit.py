@@ -16,6 +16,7 @@ from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
 from translate.models.parts import Discriminator, perceptual_distance
+from translate.models.some_pairs import PairedWeight, paired_losses
 from translate.networks.autoencoder import AutoencoderSettings, CodeDiscriminator
 from translate.networks.patchgan import StridedSettings
 from translate.utils.settings import Settings
@@ -39,6 +40,8 @@ class UNITConfig(Settings):
     identity: float = Field(0.0, ge=0)
     """Weight of the difference between an image and its translation to its own domain; keeps colours (CycleGAN, not
     UNIT)."""
+    paired_weight: PairedWeight = 10.0
+    """Weight of the difference between a translation and its truth, over the pairs that are known (`data.pairs`)."""
     semantic: float = Field(0.0, ge=0)
     """Weight of the difference between a translation's code and its input's code (XGAN)."""
     code_adversary: float = Field(0.0, ge=0)
@@ -115,8 +118,9 @@ class UNIT(Translator):
 
     def _coders_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         losses = {
-            "adversarial/a": self.adversary.generator_loss(self.discriminator_a, fakes["a"]),
-            "adversarial/b": self.adversary.generator_loss(self.discriminator_b, fakes["b"]),
+            "adversarial/a": self.adversary.generator_loss(self.discriminator_a, fakes["a"], batch.a),
+            "adversarial/b": self.adversary.generator_loss(self.discriminator_b, fakes["b"], batch.b),
+            **paired_losses(self.config.paired_weight, batch, fakes),
         }
         if self.config.code_adversary:
             losses["code"] = self.config.code_adversary * self._code_loss(fakes["mean b"], fakes["mean a"])

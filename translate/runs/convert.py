@@ -82,7 +82,8 @@ class Conversion:
         convert: Callable[..., Outcome]
         suffix = ""
         if medium := self.medium:
-            jobs = plan_pieces(medium, self.source, self.output, self.extras)
+            follow = not self.reading.no_links
+            jobs = plan_pieces(medium, self.source, self.output, self.extras, self._log, follow)
             alone = jobs.source != self.source
             convert = Pieces(medium, jobs, alone, self.writing, self.extras, self.quiet, self._log)
         else:
@@ -100,7 +101,7 @@ class Conversion:
         converter.sizing(request)  # refuses what is impossible
         if suffix:
             self._require_format(suffix, written_as(converter.images.translated(request), self.writing.depth))
-        if converter.runtime.bf16:
+        if converter.rounds(request):
             log(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
         if converter.model.remarks:
             log(converter.model.remarks)

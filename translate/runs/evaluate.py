@@ -14,6 +14,7 @@ from translate.evaluation.table import Score, are_scores, dumped
 from translate.reporting.evaluated import FILE as EVALUATED
 from translate.runs.evaluations import scores_of
 from translate.runs.evaluator import Evaluator
+from translate.runs.flicker import scores_of_flicker
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import Loaded, load_model
 from translate.runs.report import report
@@ -28,6 +29,7 @@ def evaluate(
     checkpoint: str | int = "latest",
     *,
     data: str | Path | None = None,
+    clips: str | Path | None = None,
     device: str = "auto",
     weights_dir: str | Path | None = None,
     classifier: ClassifierSettings | None = None,
@@ -37,9 +39,11 @@ def evaluate(
     """Scores of a run's model on the test images of its own data set, or of `data`.
 
     The data decides what is measured: distance to the truth where it is known; what a classifier of real images reads
-    where there are labels or two domains; change, diversity and distances for all. The classifier is trained once per
-    data set and kept next to fetched data. `weights_dir` is the folder with Inception's weights, for FID as published.
-    Raises ConfigurationError if there is no run, its data set is gone or `weights_dir` does not hold those weights.
+    where there are labels or two domains; change, diversity and distances for all; flicker where the test images are
+    clips, or of the video or folder `clips`. The classifier is trained once per data set and kept next to fetched data.
+    `weights_dir` is the folder with Inception's weights, for FID as published.
+    Raises ConfigurationError if there is no run, its data set is gone, `clips` holds none or `weights_dir` does not
+    hold those weights.
     """
     choose_runtime(device)  # refuses an absent device before anything takes time
     _require_inception(weights_dir, log)
@@ -55,7 +59,9 @@ def evaluate(
     runtime.adopt(loaded.model)
     loaded.model.eval()
     settings = classifier or ClassifierSettings()
-    return scores_of(Evaluator(loaded, images, runtime, settings, weights_dir, log, quiet))
+    evaluator = Evaluator(loaded, images, runtime, settings, weights_dir, log, quiet)
+    flicker = scores_of_flicker(evaluator, Path(clips) if clips else None)  # first, as it refuses what is no clip
+    return scores_of(evaluator) + flicker
 
 
 def _require_inception(weights_dir: str | Path | None, log: Log) -> None:

@@ -20,12 +20,20 @@ def using(model: Path) -> str:
     method, domains = recipe_of(checkpoint.facts, model).method, checkpoint.facts["domains"]
     if issubclass(method, Sampler):
         return f"generate images with {command('sample', model, 'samples/')}"
-    if any(of.get("kind") == "sound" for of in checkpoint.facts.get("each", ())):
-        return f"convert with {command('convert', model, 'noisy/', 'out/')}"
-    if len(each := checkpoint.facts.get("each") or ()) == 2 and window_of(*map(Domain.of, each)):
-        return f"convert with {command('convert', model, 'clip.mp4', 'out.mp4')}"
     to = [] if method.batch_type.pairs else ["--to", domains[-1]]
-    return f"convert with {command('convert', model, 'photos/', 'out/', *to)}"
+    converted = _converted([Domain.of(facts) for facts in checkpoint.facts.get("each") or ()])
+    return f"convert with {command('convert', model, *converted, *to)}"
+
+
+def _converted(each: Sequence[Domain]) -> tuple[str, str]:
+    """What a model between these domains converts, and what that becomes, in names that say which kind they are."""
+    if any(domain.sound for domain in each):
+        return "noisy/", "out/"
+    if any(domain.slicing for domain in each):
+        return "patients/", "out/"
+    if len(each) == 2 and window_of(*each):
+        return "clip.mp4", "out.mp4"
+    return "photos/", "out/"
 
 
 def using_exported(out: Path, files: Sequence[Path]) -> list[str]:

@@ -19,10 +19,12 @@ from translate.utils.printing import Log, shown
 from translate.utils.progress import Progress
 
 
-def plan_pieces(medium: Medium, source: Path, output: str, extras: Extras) -> Jobs:
-    """What of `source` becomes what. Raises ConfigurationError."""
+def plan_pieces(medium: Medium, source: Path, output: str, extras: Extras, log: Log, follow_links: bool) -> Jobs:
+    """What of `source` becomes what; says which pieces are links to places elsewhere. Raises ConfigurationError."""
     refuse_for_medium(extras, medium.called)
     jobs = medium.plan(source, output)
+    if jobs.source == source:  # a folder of pieces
+        jobs = jobs.within_input(log, follow_links)
     require_writable(jobs.output)
     return jobs
 

@@ -23,6 +23,7 @@ from translate.runs.best_by import begun_best
 from translate.runs.build import build_trainer, require_trainable
 from translate.runs.image_sets import Batches, ImageSet, share_of, training_stream
 from translate.runs.image_sets.opening import open_data, refuse_idle
+from translate.runs.image_sets.pairs_among import refuse_idle_pairs
 from translate.runs.image_sets.scanning import in_advance, too_small, unreadable
 from translate.runs.initial_weights import begin_model
 from translate.runs.loading import build_model, image_spec
@@ -155,6 +156,7 @@ def open_images(launch: Launch) -> ImageSet:
     """Opens a new run's data set. Raises ConfigurationError if it is missing, or a setting has no effect on it."""
     launch.recipe.training.refuse_idle()
     refuse_idle(launch.recipe.data, launch.recipe.method.batch_type)
+    refuse_idle_pairs(launch.recipe.data, launch.recipe.model)
     return _open(launch)
 
 

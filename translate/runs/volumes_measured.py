@@ -84,7 +84,7 @@ def _measured(
     truth = read(true)
     body = bodies.get(true.path)
     mask = measures.body_mask(truth, target.unit) if body is None else read(look(body)) > 0
-    made = translated_volume(converter, given, Request.to(direction.to))
+    made = translated_volume(converter, given, read(given), Request.to(direction.to))
     floor = _mapped(converter, direction, given, made.dtype)
     return Measured(patient, _all(made, truth, mask, target), _all(floor, truth, mask, target))
 

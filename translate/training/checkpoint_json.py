@@ -60,6 +60,7 @@ class DomainFacts(TypedDict):
     unit: str
     scale: NotRequired[ScaleFacts | None]
     layers: NotRequired[list["DomainFacts"]]
+    level: NotRequired[float | None]
     slicing: NotRequired[SlicingFacts | None]
 
 

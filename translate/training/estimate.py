@@ -14,6 +14,7 @@ from torch.utils.flop_counter import flop_registry
 from translate.data.batch import Batch
 from translate.training.state import checkpoint_parts
 from translate.training.trainer import Trainer
+from translate.utils.amounts import duration_in_words, size_in_words
 from translate.utils.progress import Progress
 
 MEASURED = 10
@@ -57,15 +58,16 @@ class Estimate:
         step = f"{self.seconds:.3g} s (mean of {self.measured})"
         memory = "not measured: this process had already used as much"
         if self.memory is not None:
-            memory = f"{_bytes(self.memory)}, {self.memory_of}"
+            memory = f"{size_in_words(self.memory)}, {self.memory_of}"
         return [
             f"parameters    {sum(self.parameters.values()):,}: {networks}",
             f"a step        {self.flops / 1e9:,.4g} GFLOP, {step} on {self.runtime}",
             f"              {rate / 1e12:.3g} TFLOP/s, {share:.2g} % of the time waiting for data",
             f"peak memory   {memory}",
-            f"all steps     {self.steps:,}: {_duration(self.hours)}; validation, samples and checkpoints come on top",
-            f"checkpoints   {_bytes(self.checkpoint)} each, {self.checkpoints} at most: "
-            f"{_bytes(self.checkpoint * self.checkpoints)} of disk",
+            f"all steps     {self.steps:,}: {duration_in_words(self.hours)}; validation, samples and checkpoints come "
+            "on top",
+            f"checkpoints   {size_in_words(self.checkpoint)} each, {self.checkpoints} at most: "
+            f"{size_in_words(self.checkpoint * self.checkpoints)} of disk",
         ]
 
 
@@ -145,16 +147,6 @@ def process_memory() -> int:
 def _parameters(model: torch.nn.Module) -> dict[str, int]:
     counts = {name: sum(weight.numel() for weight in child.parameters()) for name, child in model.named_children()}
     return {name: count for name, count in counts.items() if count}
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
-
-
-def _duration(hours: float) -> str:
-    if hours < 1:
-        return f"{60 * hours:.2g} minutes"
-    return f"{hours:.3g} hours" + (f" ({hours / 24:.2g} days)" if hours >= 48 else "")
 
 
 def flops_of(work: Callable[[], Any]) -> int:

@@ -115,7 +115,8 @@ class Trainer:
 
     def _generate(self, batch: Batch, graph: bool) -> Fakes:
         with torch.set_grad_enabled(graph), self.runtime.autocast():
-            return self.model.generate(batch)
+            fakes = self.model.generate(batch)
+        return {name: batch.without_void(images) for name, images in fakes.items()} if batch.void else fakes
 
     @contextmanager
     def _only(self, networks: Sequence[nn.Module]) -> Iterator[list[nn.Parameter]]:

@@ -99,6 +99,8 @@ def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tens
     """Moves all images of all domains to the device. Raises Unfit."""
     if loader.crops.augments:
         raise Unfit("data.augment works on the host")
+    if loader.crops.void:
+        raise Unfit("crops are looked for where there are data, on the host")
     if loader.derive:
         raise Unfit("data.derive works on the host")
     first = [images.load(0) for images in loader.images]

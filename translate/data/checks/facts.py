@@ -50,6 +50,8 @@ class Facts:
     """White at this bit depth, 255 or 65535; 0 for measured values."""
     span: images.Span = (0, 0)
     """Minimum and maximum of the pixels."""
+    void: int = 0
+    """How many pixels hold no data."""
 
 
 def read_all(sources: Iterable[Readable], files: Files) -> dict[Path, Facts]:
@@ -77,7 +79,8 @@ def _read(source: Readable) -> Facts:
     digest = hashlib.sha256(data).hexdigest()
     full = 0 if picture.span else int(np.iinfo(picture.pixels.dtype).max)
     span = picture.span or (int(picture.pixels.min()), int(picture.pixels.max()))
-    return Facts(source.path, size, _kind(picture), flat, digest, glance, bands=bands, full=full, span=span)
+    void = 0 if picture.missing is None else int(picture.missing.sum())
+    return Facts(source.path, size, _kind(picture), flat, digest, glance, bands=bands, full=full, span=span, void=void)
 
 
 def _glance(pixels: np.ndarray) -> np.ndarray:
@@ -126,6 +129,11 @@ def remarks(sound: Sequence[Facts], span: images.Span | None = UNIT) -> Iterable
         yield f"values from {low:g} to {high:g}"
     if span:
         yield from (dark for _, dark in mostly_black([(one.full, one.span[1]) for one in sound], span))
+    if void := [facts for facts in sound if facts.void]:
+        count, all_pixels = sum(one.void for one in void), sum(one.size[0] * one.size[1] for one in sound)
+        yield f"{count / all_pixels:.1%} of the pixels hold no data, in {len(void)} of {len(sound)} images"
+        if empty := [one.path for one in void if one.void == one.size[0] * one.size[1]]:
+            yield f"no pixel holds data; training refuses them, leave them out: {few(empty)}"
     if flat := [facts.path for facts in sound if facts.flat]:
         yield f"one colour all over, nothing to learn from: {few(flat)}"
 

@@ -25,6 +25,7 @@ from translate.data.checks.labels import contradicting, differently_labelled, em
 from translate.data.checks.looking import introduced, key_of, kinds_of, layers_of
 from translate.data.checks.poor import too_few
 from translate.data.checks.scan import decoding, failures
+from translate.data.checks.some_pairs import require_some_pairs
 from translate.data.domain import Domain
 from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_labelled
@@ -77,7 +78,14 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
         volumes = recognise_volumes(root, wanted, domains, data.direction == "BtoA" if data else False)
         return examine(folded(volumes, wanted.fold, wanted.fold_seed), wanted)
     try:
-        folder = recognise(root, domains=domains, layout=wanted.layout, follow_links=follow_links, roles=wanted.roles)
+        folder = recognise(
+            root,
+            domains=domains,
+            layout="paired" if wanted.pairs == "all" else wanted.layout,
+            follow_links=follow_links,
+            roles=wanted.roles,
+            some_pairs=wanted.pairs == "some",
+        )
     except ConfigurationError as reason:
         if wanted.roles:
             raise
@@ -89,7 +97,9 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
 
 
 def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
-    """Reads every image of a data set, and reports."""
+    """Reads every image of a data set, and reports. Raises ConfigurationError for `data.pairs: some` without some."""
+    if data.pairs == "some" and isinstance(folder, Folder):
+        require_some_pairs(folder)
     if isinstance(folder, Folder) and folder.of_sound:
         facts, problems = examined(folder.splits, folder.domains)
         return Report(folder, (*folder.found, *facts), folder.notes, (*folder.warnings, *problems))
@@ -187,8 +197,10 @@ def _same(paths: Sequence[Path], others: Sequence[Path], read: Mapping[Path, Fac
 
 def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
     """Reports pairs whose images cannot be aligned."""
-    for split, columns in folder.splits.items() if folder.kind == "paired" else ():
-        pairs = [[read[source.path] for source in pair] for pair in zip(*columns, strict=True)]
+    for split, columns in folder.splits.items() if folder.kind == "paired" or folder.pairs else ():
+        known = [(columns[0][a], columns[1][b]) for a, b in folder.known(split)]
+        together = known if folder.pairs else zip(*columns, strict=True)
+        pairs = [[read[source.path] for source in pair] for pair in together]
         whole = [pair for pair in pairs if not any(one.error for one in pair)]
         unlike = [pair[0].path for pair in whole if len(set(map(_ratio, pair))) > 1]
         if unlike:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median_low
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from translate.data.layers import in_layers
 from translate.data.scale import Scale
 from translate.data.settings import DataSettings
 from translate.data.sound.finding import domain_in, refuse_idle
+from translate.data.sound.source import Sound
 from translate.data.source import Readable
 from translate.data.volumes.slices import VolumeSlice
 from translate.errors import ConfigurationError
@@ -33,6 +34,8 @@ SAMPLED = 64
 
 SIZED = 1000
 """Most files of a domain whose size is looked at."""
+HEARD = 200
+"""Most files of sound whose level is measured, which decodes them."""
 FOUND = {"instances": instances_in, "labels": labels_in}
 """Finds the domain of a kind that the settings say it is, or that its files look like, in this order; None if they do
 not. A kind that files do not show is set."""
@@ -43,7 +46,16 @@ def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings, file
     maps are found where there are two domains."""
     found = tuple(_of_domain(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
     refuse_idle(found, data)
-    return found
+    return tuple(replace(one, void=_plain(one)) for one in found) if any(map(_void, found)) else found
+
+
+def _void(domain: Domain) -> bool:
+    return domain.void and _plain(domain)
+
+
+def _plain(domain: Domain) -> bool:
+    """Whether its pixels may hold no data: if those of one domain do, black ones of the others are no such."""
+    return domain.kind == "image" and not domain.layers
 
 
 def _of_domain(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
@@ -130,7 +142,8 @@ def look(
     dtype = np.result_type(*{header.dtype for header in headers}) if headers else BYTES
     dtype = np.dtype(np.float64) if dtype == np.int64 else dtype  # which holds 32 bits of either sign, as TIFF does
     found = channels or max((header.bands for header in headers), default=3)
-    return Domain(name, found, span or _span(dtype, some, files), dtype.name)
+    void = any(header.void for header in headers)
+    return Domain(name, found, span or _span(dtype, some, files), dtype.name, void=void)
 
 
 def scale_of(sources: Sequence[Readable], way: Decoding, files: Files) -> Scale | None:
@@ -141,6 +154,15 @@ def scale_of(sources: Sequence[Readable], way: Decoding, files: Files) -> Scale 
     height, width = (median_low(sides) for sides in zip(*sizes, strict=True))
     side = min(height, width) if way.resize == "none" else way.sides.as_set
     return Scale(height, width, side, way.resize, way.interpolation)
+
+
+def level_of(sources: Sequence[Any], kind: Domain, files: Files) -> float | None:
+    """The median level of files of sound, in dB of full scale; None if none can be read, and of images."""
+    if kind.sound is None:
+        return None
+    heard = [Sound.of(source, kind) for source in _spread(sources, HEARD) if isinstance(source, Sound)]
+    levels = files.of_each(Sound.level, heard)
+    return round(median_low(levels), 2) if levels else None
 
 
 def size_of(source: Readable) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from translate.data.domain import Domain
+from translate.data.scale import Scale
 from translate.data.settings import DataSettings
 
 FEW = 10
@@ -21,14 +22,16 @@ def too_few(trained: Mapping[str, Sequence[Any]]) -> Iterator[str]:
 
 
 def enlarged(kinds: Iterable[Domain], data: DataSettings) -> Iterator[str]:
-    """Says which domains, whose scale is known, are far smaller than training wants them, and what suits them."""
+    """Says which domains, whose scale is known, are far smaller than training wants them, and what suits them; those of
+    one size, such as the frames of clips, together."""
+    alike: dict[Scale, list[str]] = {}
     for kind in kinds:
-        if kind.scale is None or (factor := kind.scale.enlarged) <= ENLARGED:
-            continue
-        shorter = min(kind.scale.height, kind.scale.width)
-        fitting = f"data.size={max(32, 2 ** round(math.log2(shorter)))}"
+        if kind.scale is not None and kind.scale.enlarged > ENLARGED:
+            alike.setdefault(kind.scale, []).append(kind.name)
+    for scale, names in alike.items():
+        fitting = f"data.size={max(32, 2 ** round(math.log2(min(scale.height, scale.width))))}"
         loaded = "" if data.load_size is None else " and data.load_size=null"
         yield (
-            f"{kind.name}: images of {kind.scale.width} x {kind.scale.height} pixels are enlarged {factor:.1f} times "
-            f"to data.size={data.crop}, which adds nothing that can be learned; set {fitting}{loaded}"
+            f"{', '.join(names)}: images of {scale.width} x {scale.height} pixels are enlarged {scale.enlarged:.1f} "
+            f"times to data.size={data.crop}, which adds nothing that can be learned; set {fitting}{loaded}"
         )

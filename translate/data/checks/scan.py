@@ -79,11 +79,11 @@ def _reason(attempt: Attempt) -> str:
 
 
 def of_each(
-    function: Callable[[AnySource], Found], sources: Iterable[AnySource], done: Callable[[], None] = lambda: None
+    function: Callable[[Given], Found], sources: Iterable[Given], done: Callable[[], None] = lambda: None
 ) -> list[Found]:
     """What the function finds of those that can be read, in order. Calls `done` after each."""
 
-    def unless_unreadable(source: AnySource) -> list[Found]:
+    def unless_unreadable(source: Given) -> list[Found]:
         try:
             return [function(source)]
         except ImageError:

@@ -35,14 +35,15 @@ logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
 
 
 class Header(NamedTuple):
-    """What the beginning of a file says of its image, upright: `bands` without alpha, the type that it is read as, and
-    whether it `holds_numbers`."""
+    """What the beginning of a file says of its image, upright: `bands` without alpha, the type that it is read as,
+    whether it `holds_numbers`, and whether it names a value that stands for no data."""
 
     height: int
     width: int
     bands: int
     dtype: np.dtype
     numbers: bool = False
+    void: bool = False
 
 
 def decode(data: bytes, max_pixels: int) -> Picture:
@@ -57,7 +58,8 @@ def decode(data: bytes, max_pixels: int) -> Picture:
 
 def header_of(opened: Page | Image.Image) -> Header:
     """Returns what is known of an opened image before it is decoded."""
-    return Header(*upright_size(opened), *_kind_of(opened), holds_numbers(opened))
+    void = isinstance(opened, Page) and bool(metadata.no_data_of(opened))
+    return Header(*upright_size(opened), *_kind_of(opened), holds_numbers(opened), void)
 
 
 def holds_numbers(opened: Page | Image.Image) -> bool:

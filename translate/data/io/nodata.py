@@ -49,6 +49,11 @@ def marked(pixels: np.ndarray, missing: np.ndarray | None, value: float) -> np.n
     return made
 
 
+def void(held: np.ndarray) -> np.ndarray:
+    """Where pixels that are `marked` with 0 hold no data: (height, width), bool."""
+    return np.logical_not(held.any(2))
+
+
 def text_of(value: float) -> str:
     """As GDAL writes it."""
     return "nan" if np.isnan(value) else f"{value:.17g}"

@@ -15,7 +15,7 @@ import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from translate.data.io.nodata import text_of
-from translate.data.io.tiff_writing import metadata_tags, tags_of
+from translate.data.io.tiff_writing import metadata_tags, resolution_of, tags_of
 from translate.errors import ImageError
 
 TILE = 256
@@ -63,7 +63,7 @@ class TiledWriter:
         """Writes what remains. Raises ValueError if rows are lacking, OSError."""
         for level, page in enumerate(self._pages):
             if page.last is not None:  # an odd row is its own neighbour
-                self._push(level + 1, _halved(np.concatenate([page.last] * 2), self._nodata))
+                self._push(level + 1, self._halved(np.concatenate([page.last] * 2)))
                 page.last = None
             page.finish()
         link = 8 if self._big else 4
@@ -85,7 +85,11 @@ class TiledWriter:
         even = len(held) - len(held) % 2
         page.last = held[even:].copy() if even < len(held) else None
         if even:
-            self._push(level + 1, _halved(held[:even], self._nodata))
+            self._push(level + 1, self._halved(held[:even]))
+
+    def _halved(self, rows: np.ndarray) -> np.ndarray:
+        bands = self._like[0].shape[2]
+        return _halved(rows, self._nodata, bands if bands < rows.shape[2] else None)
 
     def put(self, tile: np.ndarray) -> tuple[int, int]:
         """Compresses and appends a tile, and says where it lies and how long it is."""
@@ -103,7 +107,8 @@ class TiledWriter:
         goes."""
         like, rgb, samples = self._like
         directory = ImageFileDirectory_v2(b"II+\0\x08\0\0\0" + bytes(8) if self._big else b"II*\0" + bytes(4))
-        tags: dict[int, Any] = metadata_tags(self._exif) if number == 0 else {}
+        found = metadata_tags(self._exif)
+        tags: dict[int, Any] = found if number == 0 else resolution_of(found, 0.5**number)
         tags |= tags_of((page.height, page.width), like, samples, rgb, self._icc)
         tags |= {254: int(number > 0), 259: 8, 317: 1 if like.dtype.kind == "f" else 2, 322: TILE, 323: TILE}
         tags |= {_WHERE: tuple(page.places), _SIZES: tuple(page.sizes)}
@@ -156,20 +161,27 @@ class _Page:
         self._filled = 0
 
 
-def _halved(rows: np.ndarray, nodata: float | None) -> np.ndarray:
+def _halved(rows: np.ndarray, nodata: float | None, alpha: int | None = None) -> np.ndarray:
     """Means of 2 x 2 pixels, rounded, of an even number of rows; a last odd column is its own neighbour. Pixels whose
-    value is `nodata` do not count; four of them are one."""
+    value is `nodata` do not count; four of them are one. Where sample number `alpha` is alpha, colours count by it, so
+    that those of clear pixels, which mean nothing, do not run into others."""
     if rows.shape[1] % 2:
         rows = np.concatenate([rows, rows[:, -1:]], 1)
     four = rows.reshape(len(rows) // 2, 2, rows.shape[1] // 2, 2, rows.shape[2])
-    if nodata is None and rows.dtype.kind != "f":
+    if nodata is None and alpha is None and rows.dtype.kind != "f":
         wide = four.sum((1, 3), dtype=np.int64)
         return ((wide + 2) // 4).astype(rows.dtype)
     void = np.zeros(four.shape, bool)
     if nodata is not None:
         void = np.isnan(four) if np.isnan(nodata) else four == nodata
-    count = (~void).sum((1, 3))
-    mean = np.where(void, 0, four).sum((1, 3), dtype=np.float64) / np.maximum(count, 1)
+    weights = (~void).astype(np.float64)
+    if alpha is not None:
+        opacity = four[..., alpha : alpha + 1].astype(np.float64)
+        clear = opacity.sum((1, 3), keepdims=True) == 0
+        weights[..., :alpha] *= np.where(clear, 1, opacity)
+        weights[..., alpha:] = 1
+    total = weights.sum((1, 3))
+    mean = (np.where(weights > 0, four, 0) * weights).sum((1, 3)) / np.where(total > 0, total, 1)
     if rows.dtype.kind != "f":
         mean = np.floor(mean + 0.5)
-    return np.where(count > 0, mean, 0 if nodata is None else nodata).astype(rows.dtype)
+    return np.where(total > 0, mean, 0 if nodata is None else nodata).astype(rows.dtype)

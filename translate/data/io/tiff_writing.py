@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from translate.data.io.metadata import EXIF, GPS, exact
 from translate.data.io.nodata import text_of
+from translate.data.io.place import RESOLUTIONS
 from translate.data.io.values import BadImageError
 
+_UNIT = 296
 _FORMS = {"u": 1, "i": 2, "f": 3}
 _LARGEST = (1 << 32) - (1 << 20)
 
@@ -61,6 +64,12 @@ def tags_of(
     if icc:
         tags[34675] = icc
     return tags
+
+
+def resolution_of(tags: Mapping[int, Any], share: float) -> dict[int, Any]:
+    """The resolution among these tags, of an image with `share` times as many pixels across."""
+    found = {tag: tags[tag] for tag in (*RESOLUTIONS, _UNIT) if tag in tags}
+    return {tag: value if tag == _UNIT else exact(float(value) * share) for tag, value in found.items()}
 
 
 def metadata_tags(exif: bytes | None) -> dict[int, Any]:

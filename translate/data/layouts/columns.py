@@ -4,7 +4,7 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -92,10 +92,13 @@ def matched(split: str, columns: tuple[Column, ...], warnings: list[str]) -> tup
     return tuple({name: column[name] for name in common} for column in columns)
 
 
-def with_test(columns: dict[str, tuple[Column, ...]]) -> tuple[dict[str, tuple[Column, ...]], str]:
-    """Returns the splits with test images, and how these were chosen (held out, or validation) if not by the set."""
+def with_test(
+    columns: dict[str, tuple[Column, ...]], parted: Callable[[Column], tuple[Column, Column]] | None = None
+) -> tuple[dict[str, tuple[Column, ...]], str]:
+    """Returns the splits with test images, and how these were chosen (held out, or validation) if not by the set.
+    `parted` holds out, as `held_out` does."""
     if WHOLE in columns:
-        train, test = zip(*map(held_out, columns[WHOLE]), strict=True)
+        train, test = zip(*map(parted or held_out, columns[WHOLE]), strict=True)
         return {"train": train, "test": test}, "held out, chosen by a hash of the names"
     return validation_as_test(columns)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from translate.data.layouts.columns import Column, Scan, TestSplit, matched, spl
 from translate.data.layouts.listing import SOUNDS, SUFFIXES
 from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, paired_up
 from translate.data.layouts.several import Roles, called, find_sides, require_one_target, samples
+from translate.data.layouts.some_pairs import Pairs, held_out_together, pairs_in, with_some_pairs
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.two_domains import Layout, find_layout
 from translate.data.sound.source import Sound
@@ -46,6 +48,8 @@ class Folder:
     notes: tuple[str, ...] = ()
     """Worth knowing, but no fault."""
     test_split: TestSplit = "test"
+    pairs: Pairs = field(default=(), kw_only=True)
+    """Images of all splits that are pairs, where others are not."""
 
     @property
     def of_sound(self) -> bool:
@@ -58,6 +62,13 @@ class Folder:
             name: [source for columns in self.splits.values() for source in columns[number]]
             for number, name in enumerate(self.domains)
         }
+
+    def known(self, split: str) -> list[tuple[int, int]]:
+        """The places, in both domains of a split, of `pairs`."""
+        if not self.pairs:
+            return []
+        a, b = ({one.path: place for place, one in enumerate(column)} for column in self.splits[split])
+        return [(a[one], b[other]) for one, other in self.pairs if one in a and other in b]
 
     def in_layers(self) -> Folder:
         """The set as one of single images: each layer of a sample is a domain."""
@@ -86,6 +97,7 @@ def open_folder(
     layout: Literal["auto", "paired", "unpaired"] = "auto",
     follow_links: bool = True,
     roles: Roles | None = None,
+    some_pairs: bool = False,
 ) -> Folder:
     """Opens the data set below `root`, which must be of the kind `wanted`.
 
@@ -93,10 +105,19 @@ def open_folder(
     `dataset.yaml`. `direction` is for pairs only: BtoA makes B the input; of sound, a folder called clean is the
     target unless it is given. `layout="unpaired"` treats two folders as
     unpaired even if their file names match. Without `follow_links`, links to files elsewhere are left out. `roles`:
-    the folders of the input and of the target, of samples of several images.
+    the folders of the input and of the target, of samples of several images. `some_pairs`: unpaired images of one name
+    are pairs.
     Raises ConfigurationError if there is no data set, or one of the other kind, or a target of several images.
     """
-    folder = recognise(root, domains=domains, layout=layout, wanted=wanted, follow_links=follow_links, roles=roles)
+    folder = recognise(
+        root,
+        domains=domains,
+        layout=layout,
+        wanted=wanted,
+        follow_links=follow_links,
+        roles=roles,
+        some_pairs=some_pairs,
+    )
     require_kind(folder, wanted)
     said = None if roles else describe(root).direction or (None if domains else _towards_clean(folder))
     direction = direction or said or "AtoB"
@@ -119,6 +140,7 @@ def recognise(
     wanted: Kind | None = None,
     follow_links: bool = True,
     roles: Roles | None = None,
+    some_pairs: bool = False,
 ) -> Folder:
     """Opens the data set below `root`, with A as domain 0; for the rest see `open_folder`.
 
@@ -126,6 +148,7 @@ def recognise(
     unpaired. Raises ConfigurationError.
     """
     said, scan = describe(root), Scan(root, follow_links)
+    layout = "unpaired" if some_pairs else layout
     declared, asked = said.layout if layout == "auto" else layout, domains or said.domains
     found = find_sides(root, roles, asked, declared, wanted) or find_layout(root, asked)
     scan.warnings += found.warnings
@@ -136,23 +159,27 @@ def recognise(
         columns = samples(root, columns, found.layers, scan.warnings)
     else:
         names = _distinct(root, asked or found.names or names_in(root) or ("A", "B"))
+        columns = with_some_pairs(root, columns) if some_pairs else columns
         kind, columns, remark = paired_up(root, columns, declared, wanted, scan.warnings)
-    columns, origin = with_test(columns)
+    columns, origin = with_test(columns, partial(held_out_together, columns) if some_pairs else None)
     test_is_paired = kind == "paired" or said.test_paired
     if kind == "unpaired" and test_is_paired and "test" in columns:
         columns["test"] = matched("test", columns["test"], scan.warnings)
     splits = {split: _sources(sides, found.layers) for split, sides in columns.items() if all(sides)}
-    return Folder(
+    pairs = pairs_in(columns, scan.warnings) if some_pairs else ()
+    folder = Folder(
         root=root,
         kind=kind,
         domains=names,
         splits=splits,
         test_is_paired="test" in splits and test_is_paired,
-        found=(f"{_arrangement(root, found, kind, names)}{remark}", *_counts(kind, names, splits, origin)),
+        found=(f"{_arrangement(root, found, kind, names)}{remark}",),
         warnings=scan.all_warnings(source.path for split in splits.values() for side in split for source in side),
         notes=scan.notes(),
         test_split=split_of_test(origin),
+        pairs=pairs,
     )
+    return replace(folder, found=(*folder.found, *_counts(folder, origin)))
 
 
 def _without(columns: Split, paths: Collection[Path], paired: bool) -> Split:
@@ -261,10 +288,12 @@ def _arrangement(root: Path, found: Layout, kind: Kind, names: tuple[str, str]) 
     return f"{beside if found.side_by_side or found.layers else f'{kind} images'} in {listed}"
 
 
-def _counts(kind: Kind, names: tuple[str, str], splits: dict[str, Split], origin: str) -> list[str]:
-    lines = []
-    for split, sides in splits.items():
+def _counts(folder: Folder, origin: str) -> list[str]:
+    names, lines = folder.domains, []
+    for split, sides in folder.splits.items():
         each = ", ".join(f"{len(column)} {name}" for name, column in zip(names, sides, strict=True))
         pairs = f"{len(sides[0])} pairs of {names[0]} and {names[1]}"
-        lines.append(f"{split}: {pairs if kind == 'paired' else each}")
+        known = len(folder.known(split))
+        some = f", among them {known} pair{'s' * (known != 1)} of the same names" if folder.pairs else ""
+        lines.append(f"{split}: {pairs if folder.kind == 'paired' else each + some}")
     return with_origin(lines, origin)

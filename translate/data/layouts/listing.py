@@ -109,14 +109,17 @@ def iterate_images(folder: Path, report: ListingReport | None = None, follow: bo
 
 
 def _of_one_kind(folder: Path, report: ListingReport, follow: bool) -> Iterator[Path]:
-    for suffixes in (SUFFIXES, SOUNDS):
+    said = ListingReport()
+    for number, suffixes in enumerate((SUFFIXES, SOUNDS)):
         met, found = ListingReport(), False
         for path in _Listing(folder.resolve(), met, follow, suffixes).below([os.fspath(folder)]):
             found = True
             yield Path(path)
-        if found or not SOUNDS & met.others.keys():
+        if found or number == 0:
+            said = met
+        if found:
             break
-    report.take(met)
+    report.take(said)
 
 
 def is_private(name: str) -> bool:

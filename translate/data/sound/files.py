@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from translate.data.sound.level import Loudness, loudness_of
 from translate.errors import ConfigurationError, ImageError
 from translate.utils.printing import shown
 
@@ -58,9 +59,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the samples of a file are: the largest, by amount, and whether there is any but 0."""
+    """What the samples of a file are: how loud each channel is, the largest sample, and whether there is any but 0."""
 
-    peak: float
+    channels: tuple[Loudness, ...]
+
+    @property
+    def peak(self) -> float:
+        return max(channel.peak for channel in self.channels)
 
     @property
     def silent(self) -> bool:
@@ -98,9 +103,10 @@ def read(path: Path) -> tuple[np.ndarray, Facts]:
     return np.concatenate(list(blocks(path, facts, 0, facts.samples))), facts
 
 
-def survey(path: Path, facts: Facts) -> Survey:
-    """Looks at every sample. Raises ImageError for a damaged file, and for values that are not finite."""
-    return Survey(max(float(np.abs(block).max()) for block in blocks(path, facts, 0, facts.samples)))
+def survey(path: Path, facts: Facts, heard: int = MOST_RATE) -> Survey:
+    """Looks at every sample; a network hears what is left at the rate `heard`. Raises ImageError for a damaged file,
+    and for values that are not finite."""
+    return Survey(tuple(loudness_of(blocks(path, facts, 0, facts.samples), facts.rate, heard)))
 
 
 def blocks(path: Path, facts: Facts, start: int, end: int) -> Iterator[np.ndarray]:

@@ -11,6 +11,7 @@ import torch
 from translate.data.domain import Domain
 from translate.data.io.images import Header, Picture, version
 from translate.data.sound.files import Facts, facts_of, read
+from translate.data.sound.level import decibels, loudness_of
 from translate.data.sound.resampling import MOST, apart, resampled
 from translate.data.sound.spectrum import Spectrum, held
 from translate.errors import ImageError
@@ -51,6 +52,13 @@ class Sound:
             )
         require_rate(self.path, facts, self.spectrum)
         return resampled(found.mean(1), facts.rate, self.spectrum.rate), facts
+
+    def level(self) -> float:
+        """How loud what training hears of it is, the root of the mean square, in dB of full scale. Raises ImageError as
+        `read`."""
+        samples, _ = self.samples()
+        (loudness,) = loudness_of([samples[:, None]], self.spectrum.rate, self.spectrum.rate)
+        return decibels(loudness.level)
 
     def size(self) -> tuple[int, int]:
         """Frames and bins of its spectrogram, from the file's header. Raises ImageError."""

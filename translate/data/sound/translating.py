@@ -18,13 +18,16 @@ PROBED = 2048
 """Frames of noise by which is seen how far a network looks."""
 
 
-def translated(samples: np.ndarray, rate: int, spectrum: Spectrum, network: Network) -> np.ndarray:
-    """The translation of samples (count,), float32 in [-1, 1], at their `rate`: as many of them, float32."""
-    own = torch.from_numpy(resampled(samples, rate, spectrum.rate))
+def translated(
+    samples: np.ndarray, rate: int, spectrum: Spectrum, network: Network, *, gain: float = 1.0
+) -> np.ndarray:
+    """The translation of samples (count,), float32, at their `rate`: as many of them, float32. The network gets them
+    `gain` times as loud, in [-1, 1], and what it gives is made as much quieter."""
+    own = torch.from_numpy(resampled(samples, rate, spectrum.rate) * np.float32(gain))
     given = spectrum.of(own)
     made = to_float(torch.from_numpy(network(held(spectrum.planes(given)).numpy()))).permute(2, 0, 1)
     back = spectrum.samples(spectrum.spectrogram(made, given), len(own))
-    return resampled(back.numpy(), spectrum.rate, rate, len(samples))
+    return resampled(back.numpy() / np.float32(gain), spectrum.rate, rate, len(samples))
 
 
 def reach_of(network: Network, spectrum: Spectrum) -> int | None:

@@ -91,22 +91,26 @@ def render_set(
     train: int = 400,
     test: int = 64,
     seed: int = 0,
+    pairs: int = 0,
 ) -> Path:
     """Renders `train` and `test` pictures of each style into `folder`, an ordinary data set, and returns it.
 
-    `unpaired`: trainA and trainB show different scenes, testA and testB the same. `paired`: every scene in both styles.
+    `unpaired`: trainA and trainB show different scenes, but for the first `pairs`; testA and testB the same. `paired`:
+    every scene in both styles.
     `labelled`: train/<style> show different scenes, test/<style> the same, for any number of styles. No scene is in
     both train and test.
     The folder appears once complete. An existing one is returned if it was rendered from the same settings.
     Raises ConfigurationError if it was not, or for invalid settings.
     """
     _check(view, styles, size, train, test, seed)
+    if pairs >= train or (pairs and view != "unpaired"):
+        raise ConfigurationError(f"shapes: {pairs} pairs: fewer than the {train} to train on, of an unpaired set")
 
     def pictures() -> Iterator[tuple[Path, Array]]:
-        for path, scene, style in _plan(view, styles, train, test, seed):
+        for path, scene, style in _plan(view, styles, train, test, seed, pairs):
             yield path, render(scene, style, size)
 
-    return written_once(folder, _describe(view, styles, size, train, test, seed), pictures())
+    return written_once(folder, _describe(view, styles, size, train, test, seed, pairs), pictures())
 
 
 def written_once(folder: Path, description: str, pictures: Iterable[tuple[Path, Array]]) -> Path:
@@ -137,21 +141,25 @@ def _mix(picture: Array, colour: Array, share: Array) -> Array:
     return picture + share[..., None] * (colour - picture)
 
 
-def _plan(view: View, styles: tuple[str, ...], train: int, test: int, seed: int) -> Iterator[tuple[Path, int, str]]:
+def _plan(
+    view: View, styles: tuple[str, ...], train: int, test: int, seed: int, pairs: int
+) -> Iterator[tuple[Path, int, str]]:
     """Yields each picture's path, scene number and style."""
     first = seed * SCENES_OF_A_SEED
     tested = first + train * len(styles)
     for domain, style in enumerate(styles):
         trained = first if view == "paired" else first + domain * train
-        for split, start, number in (("train", trained, train), ("test", tested, test)):
+        own = [*range(first, first + pairs), *range(trained + pairs, trained + train)]
+        for split, scenes in (("train", own), ("test", range(tested, tested + test))):
             parent = Path(split, style) if view == "labelled" else Path(split + "AB"[domain])
-            for scene in range(start, start + number):
+            for scene in scenes:
                 yield parent / f"{scene - first:05d}.png", scene, style
 
 
-def _describe(view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int) -> str:
+def _describe(view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int, pairs: int) -> str:
     """Returns the text of dataset.yaml; its title contains everything that the rendering depends on."""
-    numbers = f"{size} px, {train} to train on and {test} to test in each, seed {seed}, drawing {DRAWING}"
+    trained = f"{train} to train on{f', {pairs} of them pairs,' if pairs else ''} and {test} to test"
+    numbers = f"{size} px, {trained} in each, seed {seed}, drawing {DRAWING}"
     lines = ["name: shapes", f'title: "{view} scenes in {", ".join(styles)}: {numbers}"']
     lines += [f"layout: {view}", f"domains: [{', '.join(styles)}]"]
     if view != "paired":

@@ -1,4 +1,4 @@
-"""DICOM series: a folder of files, one for each slice, in the order in which the slices lie in the body."""
+"""DICOM series: a folder of files, one for each slice or for many, in the order in which slices lie in the body."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from translate.data.io.images import MAX_PIXELS
 from translate.data.layouts.listing import is_private
 from translate.data.volumes.extra import pydicom, require_medical
+from translate.data.volumes.frames import OWN, SHARED, frame_of, slices_in
 from translate.data.volumes.geometry import in_order
 from translate.data.volumes.grid import turned_by
 from translate.data.volumes.volume_file import HU, MAX_VOXELS, VolumeFile, type_of_values
@@ -27,7 +28,7 @@ TAGS = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "Modality", "PatientID", "Rows",
     "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "PixelRepresentation",
     "PixelSpacing", "SpacingBetweenSlices", "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient",
-    "RescaleSlope", "RescaleIntercept", "RescaleType",
+    "RescaleSlope", "RescaleIntercept", "RescaleType", SHARED, OWN,
 )  # fmt: skip
 """What is looked at in each file."""
 
@@ -66,15 +67,16 @@ def is_series(folder: Path) -> bool:
 
 
 def look(folder: Path) -> VolumeFile:
-    """What the headers of the files in a folder say, which are one series.
+    """What the headers of the files in a folder, or of a file alone, say, which are one series.
 
     Raises ImageError for several series, for slices that do not lie evenly, one behind the other and all alike, and for
     files that are no single grey slices.
     """
-    headers = [_header(path) for path in files_in(folder)]
-    if not headers:
+    whole = [_header(path) for path in (files_in(folder) if folder.is_dir() else [folder])]
+    if not whole:
         raise ImageError(f"{shown(folder)}: no DICOM file in it")
-    _require_one_series(folder, headers)
+    _require_one_series(folder, whole)
+    headers = [each for header in whole for each in slices_in(header)]
     for header in headers:
         _require_slice(header)
     ordered, affine = in_order(folder, headers)
@@ -87,7 +89,7 @@ def look(folder: Path) -> VolumeFile:
     turned = turned_by(affine)
     return VolumeFile(
         folder, "dicom", turned.grid(affine, shape), turned, kind.name, _version(files), _unit(first),
-        str(first.get("PatientID", "") or "").strip(), files,
+        str(first.get("PatientID", "") or "").strip(), files, tuple(header.frame for header in ordered),
     )  # fmt: skip
 
 
@@ -96,18 +98,32 @@ def read(file: VolumeFile) -> np.ndarray:
     ImageError."""
     as_filed = [file.grid.shape[axis] for axis in np.argsort(file.turned.order)]
     values = np.empty(as_filed, file.dtype)
-    for number, path in enumerate(file.files):
-        values[number] = _values(path, np.dtype(file.dtype), (as_filed[1], as_filed[2]))
+    places: dict[Path, list[tuple[int, int | None]]] = {}
+    for number, (path, frame) in enumerate(zip(file.files, file.frames, strict=True)):
+        places.setdefault(path, []).append((number, frame))
+    for path, inside in places.items():
+        data, stored = _opened(path)
+        for number, frame in inside:
+            own, pixels = (data, stored) if frame is None else (frame_of(data, frame), _frame(stored, frame))
+            if pixels.shape != (as_filed[1], as_filed[2]):
+                raise ImageError(f"{shown(path)}: holds {pixels.shape} pixels, where its header claimed {as_filed[1:]}")
+            values[number] = _meant(pixels, np.dtype(file.dtype), *rescale(own))
     return file.turned(values)
 
 
-def _values(path: Path, kind: np.dtype, size: tuple[int, int]) -> np.ndarray:
+def _opened(path: Path) -> tuple[Any, np.ndarray]:
     with _errors_in_words(path):
         data = pydicom().dcmread(path)
-        stored = data.pixel_array
-    if stored.shape != size:
-        raise ImageError(f"{shown(path)}: holds {stored.shape} pixels, where its header claimed {size}")
-    slope, intercept = rescale(data)
+        return data, data.pixel_array
+
+
+def _frame(stored: np.ndarray, number: int) -> np.ndarray:
+    """A frame of (frames, height, width), or of (height, width) where there is one."""
+    frames = stored if stored.ndim == 3 else stored[None]
+    return frames[number] if number < len(frames) else frames[:0, 0]
+
+
+def _meant(stored: np.ndarray, kind: np.dtype, slope: float, intercept: float) -> np.ndarray:
     if kind.kind in "iu":
         whole: np.ndarray = (stored.astype(np.int64) * int(slope) + int(intercept)).astype(kind)
         return whole
@@ -157,13 +173,8 @@ def _called(header: Any) -> str:
 
 
 def _require_slice(data: Any) -> None:
-    """Raises ImageError unless a file is one grey slice whose place is known."""
-    path = shown(data.filename)
-    if int(data.get("NumberOfFrames", 1) or 1) > 1:
-        raise ImageError(
-            f"{path}: holds {int(data.NumberOfFrames)} frames; convert it to a series with a file for each slice, or "
-            "to NIfTI"
-        )
+    """Raises ImageError unless it is a grey slice whose place is known."""
+    path = shown(data.filename) if data.frame is None else f"{shown(data.filename)}: frame {data.frame + 1}"
     if int(data.get("SamplesPerPixel", 1)) != 1:
         raise ImageError(f"{path}: holds colours, and slices of volumes are grey")
     for tag in ("Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient"):
@@ -175,7 +186,7 @@ def _require_slice(data: Any) -> None:
 
 def _version(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for path in files:
+    for path in dict.fromkeys(files):
         status = path.stat()
         facts = (os.path.abspath(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         digest.update(repr(facts).encode("utf-8", "surrogateescape"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from translate.data.volumes.anonymising import anonymised
 from translate.data.volumes.dicom import CT, files_in
 from translate.data.volumes.extra import pydicom
+from translate.data.volumes.frames import frame_of
 from translate.data.volumes.volume_file import HU, VolumeFile
 from translate.errors import ConfigurationError, ImageError
 from translate.utils.atomic_files import atomic_folder, clear_leftovers
@@ -26,7 +28,7 @@ OF_VALUES = (
     "SmallestImagePixelValue", "LargestImagePixelValue", "SmallestPixelValueInSeries", "LargestPixelValueInSeries",
     "PixelPaddingValue", "PixelPaddingRangeLimit", "WindowCenter", "WindowWidth", "WindowCenterWidthExplanation",
     "VOILUTFunction", "VOILUTSequence", "ModalityLUTSequence", "RealWorldValueMappingSequence", "RescaleType",
-    "IconImageSequence", "PaletteColorLookupTableUID",
+    "IconImageSequence", "PaletteColorLookupTableUID", "FrameVOILUTSequence",
 )  # fmt: skip
 """What a file says of values that are no longer its own."""
 OF_MR = (
@@ -37,6 +39,9 @@ OF_MR = (
     "InPlanePhaseEncodingDirection", "FlipAngle", "VariableFlipAngleFlag", "SAR", "dBdt",
 )  # fmt: skip
 """How an MR image was taken, which a CT image was not."""
+MR = "1.2.840.10008.5.1.4.1.1.4"
+OF_SLICES = {f"{CT}.1": CT, f"{CT}.2": CT, f"{MR}.1": MR, f"{MR}.4": MR}
+"""The class of single slices, by that of files of many: enhanced, and enhanced by conversion."""
 WHOLE, FINE = np.dtype(np.int16), np.dtype(np.uint16)
 
 
@@ -87,10 +92,11 @@ def write(folder: Path, values: np.ndarray, like: VolumeFile, unit: str, anonymi
     folder.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(folder.parent)
     require_replaceable(folder)
+    opened = lru_cache(1)(library.dcmread)  # a file of many frames once
     with atomic_folder(folder) as working:
-        for number, (path, slice_of) in enumerate(zip(like.files, as_filed, strict=True), start=1):
-            source = library.dcmread(path)
-            made = _derived(source, library, series, number, stored, unit)
+        slices = zip(like.files, like.frames, as_filed, strict=True)
+        for number, (path, inside, slice_of) in enumerate(slices, start=1):
+            made = _derived(opened(path), inside, series, number, stored, unit)
             if anonymise:
                 made, names = anonymised(made, study, frame)
                 dropped |= names
@@ -105,14 +111,19 @@ def write(folder: Path, values: np.ndarray, like: VolumeFile, unit: str, anonymi
     return sorted(dropped)
 
 
-def _derived(source: Any, library: Any, series: str, number: int, stored: Stored, unit: str) -> Any:
-    """The file of a slice before its pixels are set: what the source says, but for what is no longer so."""
-    made = deepcopy(source)
+def _derived(source: Any, frame: int | None, series: str, number: int, stored: Stored, unit: str) -> Any:
+    """The file of a slice before its pixels are set: what the source, or its frame, says, but for what is no longer
+    so."""
+    library = pydicom()
+    made = deepcopy(source if frame is None else frame_of(source, frame))
     for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData", *OF_VALUES):
         if name in made:
             delattr(made, name)
     reference = library.Dataset()
     reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+    if frame is not None:
+        reference.ReferencedFrameNumber = frame + 1
+        made.SOPClassUID = OF_SLICES.get(source.SOPClassUID, SECONDARY_CAPTURE)
     made.SourceImageSequence = [reference]
     _classed(made, unit)
     made.SOPInstanceUID, made.SeriesInstanceUID = library.uid.generate_uid(prefix=None), series
@@ -138,7 +149,7 @@ def _classed(made: Any, unit: str) -> None:
     of_ct = made.SOPClassUID == CT
     if unit == HU and not of_ct:
         made.SOPClassUID, made.Modality = CT, "CT"
-        for name in OF_MR:
+        for name in (*OF_MR, *(name for name in made.dir("MR") if name.startswith("MR"))):
             if name in made:
                 delattr(made, name)
         made.KVP = None

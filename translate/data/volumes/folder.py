@@ -17,7 +17,7 @@ from translate.data.layouts.folders import Folder, Split, names_in, require_kind
 from translate.data.layouts.pairing import MATCHED, Kind
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.subfolders import holds_images
-from translate.data.messages import few
+from translate.data.messages import counted, few
 from translate.data.settings import DataSettings
 from translate.data.volumes.extra import require_medical
 from translate.data.volumes.grid import PLANES
@@ -255,7 +255,8 @@ def _counts(
     lines = []
     for split, sides in whole.items():
         each = [
-            f"{len({patients[name] for name in side})} patients, {len(side)} volumes, {len(slices)} slices of {domain}"
+            f"{counted(len({patients[name] for name in side}), 'patient')}, {counted(len(side), 'volume')}, "
+            f"{counted(len(slices), 'slice')} of {domain}"
             for side, slices, domain in zip(sides, splits[split], names, strict=True)
         ]
         lines.append(f"{split}: {'; '.join(each)}")

@@ -52,18 +52,26 @@ def _position(one: Any) -> np.ndarray:
     return np.array(one.ImagePositionPatient, np.float64)
 
 
+def _called(one: Any) -> str:
+    """The name of a slice: its file, and its frame."""
+    name = shown(Path(one.filename).name)
+    return name if one.frame is None else f"{name} frame {one.frame + 1}"
+
+
+def _into_own(one: Any, which: str) -> str:
+    if one.frame is None:
+        return f"put each {which} into a folder of its own"
+    return f"split the file, so that each {which} is a series of its own"
+
+
 def _require_alike(folder: Path, first: Any, other: Any) -> None:
-    each = f"{shown(Path(first.filename).name)} and {shown(Path(other.filename).name)}"
+    each, apart = f"{_called(first)} and {_called(other)}", _into_own(other, "kind")
     if np.abs(np.subtract(_directions(first), _directions(other))).max() > TURNED:
-        raise ImageError(
-            f"{shown(folder)}: slices of different orientations, {each}: put each kind into its own folder"
-        )
+        raise ImageError(f"{shown(folder)}: slices of different orientations, {each}: {apart}")
     if (first.Rows, first.Columns) != (other.Rows, other.Columns):
-        raise ImageError(f"{shown(folder)}: slices of different sizes, {each}: put each kind into its own folder")
+        raise ImageError(f"{shown(folder)}: slices of different sizes, {each}: {apart}")
     if not np.allclose(np.array(first.PixelSpacing, float), np.array(other.PixelSpacing, float), rtol=1e-3):
-        raise ImageError(
-            f"{shown(folder)}: slices of different PixelSpacing, {each}: put each kind into its own folder"
-        )
+        raise ImageError(f"{shown(folder)}: slices of different PixelSpacing, {each}: {apart}")
 
 
 def _step(folder: Path, ordered: Sequence[Any], normal: np.ndarray) -> np.ndarray:
@@ -74,12 +82,12 @@ def _step(folder: Path, ordered: Sequence[Any], normal: np.ndarray) -> np.ndarra
         return normal * abs(float(thick))
     places = np.array([_position(one) for one in ordered])
     gaps = np.diff(places @ normal)
-    usual, names = float(np.median(gaps)), [shown(Path(one.filename).name) for one in ordered]
+    usual, names = float(np.median(gaps)), [_called(one) for one in ordered]
     low, high = int(gaps.argmin()), int(gaps.argmax())
     if gaps[low] <= UNEVEN * usual or usual <= 0:
         raise ImageError(
-            f"{shown(folder)}: {names[low]} and {names[low + 1]} lie at the same place: leave one out, or put each "
-            "repetition into a folder of its own"
+            f"{shown(folder)}: {names[low]} and {names[low + 1]} lie at the same place: "
+            f"{'' if ordered[low].frame is not None else 'leave one out, or '}{_into_own(ordered[low], 'repetition')}"
         )
     if gaps[high] > (1 + UNEVEN) * usual:
         lost = round(gaps[high] / usual) - 1

@@ -27,7 +27,7 @@ def is_volume(path: Path) -> bool:
 
 def look(path: Path) -> VolumeFile:
     """What the headers of a volume say. Raises ImageError."""
-    return dicom.look(path) if path.is_dir() else nifti.look(path)
+    return nifti.look(path) if path.name.lower().endswith(nifti.SUFFIXES) else dicom.look(path)
 
 
 def volumes_in(folder: Path, depth: int = 0) -> Iterator[Path]:

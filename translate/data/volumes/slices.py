@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from translate.data.volumes.slicing import Slicing
 from translate.data.volumes.volume_file import VolumeFile
 from translate.errors import ImageError
 from translate.utils.printing import shown
+
+FEW = 0.01
+"""The most of a volume's values, as a share, that are clipped in conversion."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,23 @@ def stacked(slices: np.ndarray, index: int, neighbours: int) -> np.ndarray:
 def in_type(values: np.ndarray, dtype: str) -> np.ndarray:
     """The values in a type that holds them and those of that type: bytes among deeper ones are amounts like these."""
     return values.astype(np.result_type(values.dtype, dtype), copy=False) if dtype else values
+
+
+def clipped(values: np.ndarray, domain: Domain) -> tuple[np.ndarray, str]:
+    """The values with those beyond the span of the domain at its ends, and a note of how many these are or nothing.
+
+    The brightest vessel must not keep a patient out. More than `FEW` are no bright spots, but another scale, and stay
+    as they are: `picture_of` refuses them.
+    """
+    if not domain.measured:
+        return values, ""
+    low, high = domain.ends
+    beyond = int(np.count_nonzero((values < low) | (values > high)))
+    if not 0 < beyond <= FEW * values.size:
+        return values, ""
+    words = f"{beyond:,} of {values.size:,} values beyond {low:g} to {high:g}, which {domain.name} spans, are clipped"
+    ends = (low, high) if values.dtype.kind == "f" else (math.ceil(low), math.floor(high))
+    return values.clip(*ends), f"{words}; they go from {values.min():g} to {values.max():g}"
 
 
 def picture_of(values: np.ndarray, span: images.Span | None, name: Path) -> images.Picture:

@@ -20,7 +20,7 @@ class VolumeFile:
     """What a volume is, by its headers."""
 
     path: Path
-    """The file, or the folder of the series."""
+    """The file, or the folder of a series."""
     format: Literal["nifti", "dicom"]
     grid: Grid
     turned: Turned
@@ -33,7 +33,9 @@ class VolumeFile:
     patient: str = ""
     """Whom the file says that it is of, if it does."""
     files: tuple[Path, ...] = ()
-    """Of a series, in the order of slices."""
+    """Of a series, that of each slice, in their order."""
+    frames: tuple[int | None, ...] = ()
+    """Of a series, which frame of its file each slice is, from 0; None of a file that is one slice."""
 
     @property
     def name(self) -> str:
@@ -42,9 +44,9 @@ class VolumeFile:
 
 
 def without_suffix(name: str) -> str:
-    """The name of a NIfTI file without .nii or .nii.gz; of a series as it is."""
+    """The name of a file without .nii, .nii.gz or .dcm; of a series as it is."""
     lower = name.lower()
-    return next((name[: -len(end)] for end in (".nii.gz", ".nii") if lower.endswith(end)), name)
+    return next((name[: -len(end)] for end in (".nii.gz", ".nii", ".dcm") if lower.endswith(end)), name)
 
 
 def type_of_values(low: int, high: int, slope: float, intercept: float) -> np.dtype:

@@ -61,7 +61,8 @@ def _results(func: Any, made: RowMap) -> tuple[Any, ...]:
 
 def whole(func: Any, map_: RowMap, *args: Any, **kwargs: Any) -> Tensor:
     """Applies `func` to all rows at once: for operations that reduce a map of few channels to a small tensor."""
-    return func(map_.rows(0, map_.shape[2]), *args, **kwargs)
+    bands = [map_.rows(top, bottom) for top, bottom in map_.bands.of(map_.shape[2])]
+    return func(torch.cat(bands, 2), *args, **kwargs)
 
 
 def moments(map_: RowMap) -> tuple[Tensor, Tensor]:
@@ -71,6 +72,7 @@ def moments(map_: RowMap) -> tuple[Tensor, Tensor]:
     variance of their means (Chan et al. 1979), so no precision is lost if the mean is large.
     """
     counts, found = [], []
+    map_.bands.account.statistics += 1
     for top, bottom in map_.bands.of(map_.shape[2]):
         variance, mean = torch.var_mean(map_.rows(top, bottom).float(), (0, 2, 3), correction=0)
         counts.append(bottom - top)

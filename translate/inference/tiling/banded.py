@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from translate.data.io.images import to_float, to_pixels
-from translate.errors import TranslateError
 from translate.inference.padding import reflected
 from translate.inference.reasons import finite
+from translate.inference.tiling.account import Account
 from translate.inference.tiling.rowmap import Bands, RowMap
 from translate.inference.tiling.store import FileStore, MemoryStore, Store
 from translate.utils.ram import available_ram
@@ -81,26 +81,24 @@ def convert_rows(
             fakes = RowMap(whole, lambda top, bottom: whole[:, :, top:bottom], bands)
         size = Sides(*pixels.shape[:2]).times(scale)
         for top, bottom in bands.of(size.height):
-            rows = fakes.rows(top, bottom)[0, :, :, : size.width]
+            # Windows compute only now; autocast was applied when the network was called.
+            with torch.autocast(bands.device.type, enabled=False):
+                rows = fakes.rows(top, bottom)[0, :, :, : size.width]
             put(top, to_pixels(finite(rows), depth).permute(1, 2, 0).cpu().numpy())
 
 
-def store_for(needed: int, most: int | None = None) -> Callable[[int, int, int, torch.dtype], Store]:
-    """The store for maps of `needed` bytes: memory if they take at most half of what is available, and no more than
-    `most` bytes, else files.
+def store_for(needed: int) -> tuple[type[Store], Account]:
+    """The store for maps of `needed` bytes, and how much of it they may take: memory if they take at most half of what
+    is available, else files, and where these do not fit the folder for temporary files, either, as many as do."""
+    if needed <= available_ram() // 2:
+        return MemoryStore, Account()
+    room = room_for_files()
+    return FileStore, Account() if needed <= room else Account(room)
 
-    Raises TranslateError if the folder for temporary files is too small, too.
-    """
-    half = available_ram() // 2
-    if needed <= (half if most is None else min(most, half)):
-        return MemoryStore
-    folder = tempfile.gettempdir()
-    if needed > (free := shutil.disk_usage(folder).free):
-        raise TranslateError(
-            f"the image's feature maps take {needed / 1e9:.1f} GB: more than the memory may hold, and more than the "
-            f"{free / 1e9:.1f} GB that are free in {folder}; set TMPDIR to a folder with more"
-        )
-    return FileStore
+
+def room_for_files() -> int:
+    """Bytes that maps may take in the folder for temporary files; a tenth is left to others, such as the output."""
+    return shutil.disk_usage(tempfile.gettempdir()).free * 9 // 10
 
 
 def _padded(pixels: RowsOfPixels, height: int, width: int, bands: Bands) -> RowMap:

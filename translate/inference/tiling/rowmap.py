@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from translate.inference.tiling.account import Account
 from translate.inference.tiling.store import Store
+from translate.inference.tiling.window import Window
 
 Rows = Callable[[int, int], Tensor]
 """Returns rows `top` to `bottom` - 1 of a map (1, channels, height, width), as a tensor on the device."""
@@ -18,7 +20,8 @@ Rows = Callable[[int, int], Tensor]
 
 @dataclass(frozen=True)
 class Bands:
-    """How maps are processed: `rows` rows at a time on the device, with whole maps in a store."""
+    """How maps are processed: `rows` rows at a time on the device, with whole maps in a store, as far as the account
+    has room for them; of others only the last rows are held (see `window`)."""
 
     rows: int
     device: torch.device
@@ -28,11 +31,14 @@ class Bands:
     """Creates a store for a map of (channels, height, width, dtype)."""
     rules: Mapping[Any, Callable[..., Any]]
     """What each of torch's operations does to maps, see `rules`."""
+    account: Account = field(default_factory=Account)
+    height: int | None = None
+    """That of the image, if bands of smaller maps are to be as many rows fewer."""
 
     def of(self, height: int) -> Iterator[tuple[int, int]]:
         """Yields the first row of each band and the row after its last."""
-        for top in range(0, height, self.rows):
-            yield top, min(top + self.rows, height)
+        rows = max(1, self.rows * height // self.height) if self.height else self.rows
+        return self.account.a_pass(height, rows)
 
 
 class RowMap(Tensor):
@@ -72,10 +78,17 @@ class RowMap(Tensor):
         with torch.autocast(bands.device.type, enabled=False):
             return bands.rules[func](func, *args, **(kwargs or {}))
 
-    def stored(self) -> RowMap:
-        """The same map with all rows computed now, once, and written to a store."""
+    def stored(self, copies: int = 4) -> RowMap:
+        """The same map with all rows computed now, once, and written to a store; where there is no room for `copies` of
+        it, with rows that are computed in each pass, once."""
         _, channels, height, width = self.shape
+        size, account = self.numel() * self.dtype.itemsize, self.bands.account
+        if not account.holds(size, copies):
+            window = Window(self.rows, account, self.bands.memory_format)
+            empty = torch.empty(1, channels, 0, width, dtype=self.dtype, device=self.device)
+            return RowMap(self, lambda top, bottom: window.rows(top, bottom) if top < bottom else empty, self.bands)
         store = self.bands.store(channels, height, width, self.dtype)
+        account.store(store, size)
         for top, bottom in self.bands.of(height):
             store.write(top, self.rows(top, bottom))
         device, form = self.device, self.bands.memory_format

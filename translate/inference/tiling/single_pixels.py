@@ -27,7 +27,8 @@ def pixelwise(func: Any, *args: Any, **kwargs: Any) -> RowMap:
 def summed(func: Any, *args: Any, **kwargs: Any) -> RowMap:
     """Adds; keeps a sum of two maps at once, which a chain of residual blocks would otherwise recompute repeatedly."""
     made = pixelwise(func, *args, **kwargs)
-    return made.stored() if sum(isinstance(arg, RowMap) for arg in args) > 1 else made
+    # Of sums only two live at a time: the next one takes the place of this.
+    return made.stored(copies=2) if sum(isinstance(arg, RowMap) for arg in args) > 1 else made
 
 
 def relu_in_place(func: Any, map_: RowMap) -> RowMap:

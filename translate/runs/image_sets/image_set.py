@@ -17,7 +17,7 @@ import torch
 from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
 from translate.data.checks.files import Files
-from translate.data.checks.looking import kinds_of, scale_of
+from translate.data.checks.looking import kinds_of, level_of, scale_of
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder
@@ -26,6 +26,7 @@ from translate.data.layers import Layered, in_layers, layer_names
 from translate.data.layouts.columns import TestSplit
 from translate.data.layouts.folders import Folder
 from translate.data.loader import Loader, evaluation_batches
+from translate.data.order import KnownPairs
 from translate.data.source import OfDomain, Readable
 from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec, Model
@@ -118,13 +119,17 @@ class ImageSet(ABC):
         return self.settings.crop.over(self.kind(number).reduced)
 
     def look(self, quiet: bool = True, scale: int = 1) -> None:
-        """Finds what the images of each domain are, and at which scale training sees them, whose translations are
-        `scale` times as high and wide; shows its progress unless `quiet`."""
+        """Finds what the images of each domain are, and at which scale, or how loud, training has them, whose
+        translations are `scale` times as high and wide; shows its progress unless `quiet`."""
         trained, files = self.trained_on(), Files(quiet)
         found = kinds_of(self.columns(), self.settings, files)
         self.kinds = tuple(replace(kind, reduced=scale if number == 0 else 1) for number, kind in enumerate(found))
         self.kinds = tuple(
-            kind.at(scale_of(trained[kind.name], self._way_at_scale(kind), files)) for kind in self.kinds
+            replace(
+                kind.at(scale_of(trained[kind.name], self._way_at_scale(kind), files)),
+                level=level_of(trained[kind.name], kind, files),
+            )
+            for kind in self.kinds
         )
 
     @abstractmethod
@@ -210,12 +215,19 @@ class ImageSet(ABC):
         return Decoding.of(kind, data.trained, data.resize, data.interpolation, self.scale)
 
     def _loader(
-        self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()
+        self,
+        split: Sequence[Sequence[Any]],
+        batch_size: int,
+        seed: int,
+        labels: Sequence[np.ndarray] = (),
+        make: type[Batch] | None = None,
+        known: KnownPairs | None = None,
     ) -> Loader:
+        """The loader of a split's batches: `make`, which are those of the method if it is None."""
         data, ways = self.settings, list(map(self._way, self.kinds))
         return Loader(
             self.spanned(split),
-            self.batch_type,
+            make or self.batch_type,
             ways,
             data.cropping,
             labels=labels,
@@ -223,6 +235,7 @@ class ImageSet(ABC):
             seed=seed,
             workers=data.workers,
             cache=open_cache(data.cache, data.cache_bytes, ways),
+            known=known,
         )
 
 

@@ -68,8 +68,9 @@ class TwoDomains(ImageSet):
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if not self.folder.splits.get("test"):
             return ()
-        if spectrum := self.kind(0).sound:
-            return sound_directions(model, self.domains, self.spanned(self.folder.splits["test"]), count, spectrum)
+        if self.kind(0).sound:
+            tested = [sources[:count] for sources in self.spanned(self.folder.splits["test"])]
+            return sound_directions(model, self.domains, tested, self.kinds)
         if not self.folder.test_is_paired:
             return self._likenesses(model, count, runtime)
         at_scale = self._measured_at_scale(count)

@@ -29,6 +29,7 @@ from translate.recipe import DataSettings
 from translate.runs.image_sets import ClipPairs, ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
 from translate.runs.image_sets.derived import open_derived, require_pairs
 from translate.runs.image_sets.larger_targets import misfits, require_factor, require_smaller_inputs
+from translate.runs.image_sets.pairs_among import PairsAmong
 from translate.runs.image_sets.sound import require_pairs_of_sound
 from translate.utils.printing import Log, shown
 
@@ -83,7 +84,8 @@ def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
     if data.frames is not None and batch_type.pairs:
         return ClipPairs(data, _logged(open_clips(_clips(data, log), data), log), batch_type)
     if batch_type.domains() == 2 and not batch_type.labelled():
-        return TwoDomains(data, _logged(_folded(_two_domains(data, batch_type, log), data), log), batch_type)
+        made = PairsAmong if data.pairs else TwoDomains
+        return made(data, _logged(_folded(_two_domains(data, batch_type, log), data), log), batch_type)
     if batch_type.domains() == 2:
         a, b = open_source_labelled(data.set, data.follow_links)
         a, b = (_logged(_folded(one, data), log) for one in (a, b))
@@ -104,6 +106,7 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
     two_domains = batch_type.domains() == 2 and not batch_type.labelled()
     acts = {
         "layout": two_domains,
+        "pairs": two_domains and not batch_type.pairs,
         "direction": batch_type.pairs,
         "frames": batch_type.pairs,
         "frame_step": batch_type.pairs,
@@ -160,6 +163,8 @@ def check_as(data: DataSettings, batch_type: type[Batch], scale: int = 1) -> lis
 
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folder:
+    if data.pairs == "all":  # opened as such a method's
+        return _two_domains(data.model_copy(update={"pairs": None, "layout": "paired"}), Paired, log)
     wanted: Kind = "paired" if batch_type.pairs else "unpaired"
     if data.set == "shapes" and data.domain_names not in (None, data.shapes.styles):
         raise ConfigurationError(
@@ -168,6 +173,8 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
         )
     root, card = _found(data, str(data.set), wanted, log)
     of_volumes = is_of_volumes(root)
+    if of_volumes and data.pairs:
+        raise ConfigurationError("data.pairs=some: for images; volumes are pairs or not: set data.pairs=all")
     if not of_volumes:
         _refuse_slicing(data, root)
     layered = data.domain_settings and not of_volumes and find_sides(root, data.roles, None, data.layout, wanted)
@@ -187,6 +194,7 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
             layout=data.layout,
             follow_links=data.follow_links,
             roles=data.roles,
+            some_pairs=data.pairs == "some",
         )
 
     folder, said = opened(domains), tuple(data.domain_settings)
@@ -277,7 +285,13 @@ def _require_square(data: DataSettings) -> None:
 def _rendered(data: DataSettings, view: View, log: Log) -> Path:
     options, size = data.shapes, data.crop.height
     _require_square(data)
+    if data.pairs == "some" and not options.pairs:
+        raise ConfigurationError(
+            "data.pairs=some: the scenes of shapes differ: set data.shapes.pairs=16, or another number"
+        )
+    if options.pairs and data.pairs != "some":
+        raise ConfigurationError("data.shapes.pairs: no effect without data.pairs=some; leave it out, or set that, too")
     name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
-    folder = user_data() / name
+    folder = user_data() / f"{name}{f'-{options.pairs}-pairs' if options.pairs else ''}"
     log(f"shapes: {'images drawn earlier' if folder.exists() else 'drawing its images, once'}, in {shown(folder)}")
     return render_set(folder, view=view, size=size, **options.model_dump(exclude={"length"}))

@@ -144,10 +144,14 @@ def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
         for place, part in enumerate(_kind(images, number).parts)
     ]
     every = [source for _, files in layers for source in files]
+    pairs = loader.attempts_at_pairs() if isinstance(loader, Loader) else []
     if len(every) > THOROUGH:
         maps = [source for part, files in layers if part.numbered for source in files]
         tried = [*headers(every), *decoding(maps, 1)]  # a number that is none is known to be one now or never
-        return tried, f"headers only, as there are more than {THOROUGH:,}{', and all maps of numbers' * bool(maps)}"
+        return [
+            *tried,
+            *pairs,
+        ], f"headers only, as there are more than {THOROUGH:,}{', and all maps of numbers' * bool(maps)}"
     attempts = loader.attempts() if isinstance(loader, Loader) else []
     loaded = {path for path, _ in attempts}
     for number, column in enumerate(columns):
@@ -155,4 +159,4 @@ def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
         attempts += decoding(others, _kind(images, number).channels)
     firsts = {source.path for column in columns for source in column}
     attempts += headers(source for source in every if source.path not in firsts)  # which may hold several frames
-    return attempts, "each decoded"
+    return [*attempts, *pairs], "each decoded"

@@ -10,10 +10,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from translate.data.domain import Domain
 from translate.data.io.images import to_float, to_pixels
 from translate.data.layouts.folders import Split
 from translate.data.sound.files import Facts, read
 from translate.data.sound.finding import require_alike
+from translate.data.sound.level import loudness_of
 from translate.data.sound.source import Sound
 from translate.data.sound.spectrum import Spectrum
 from translate.data.sound.translating import translated
@@ -68,6 +70,8 @@ class SoundDirection:
     to: int
     pairs: Sequence[Pair]
     spectrum: Spectrum
+    level: float | None = None
+    """That the model learned from, see `Domain`."""
 
     @property
     def protocol(self) -> str:
@@ -79,7 +83,7 @@ class SoundDirection:
 
     def measure(self, model: Translator, runtime: Runtime) -> dict[str, float]:
         """The mean of both measures over the test files."""
-        return _means(self._measured(partial(_through, model, runtime, self.to)))
+        return _means(self._measured(self._through(model, runtime)))
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """The same of the noisy input, and under the ideal ratio mask."""
@@ -87,7 +91,7 @@ class SoundDirection:
 
     def scores(self, model: Translator, runtime: Runtime, protocol: Protocol) -> list[Score]:
         """The measures with intervals, above the noisy input and below the ideal ratio mask."""
-        found = self._measured(partial(_through, model, runtime, self.to))
+        found = self._measured(self._through(model, runtime))
         how = {**protocol, "resize": "whole files at their own rate", "translated": self._how}
         scores = []
         for key, values in found.items():
@@ -100,6 +104,16 @@ class SoundDirection:
             value = bootstrap_mean(torch.from_numpy(values[known]))
             scores.append(score(key, self.name, value, floor=floor, ceiling=ceiling, protocol=how, note=note))
         return scores
+
+    def _through(self, model: Translator, runtime: Runtime) -> Callable[..., np.ndarray]:
+        """Translates noisy samples as `convert` does."""
+        network = partial(_network, model, runtime, self.to)
+
+        def through(noisy: np.ndarray, clean: np.ndarray, rate: int, spectrum: Spectrum) -> np.ndarray:
+            (loudness,) = loudness_of([noisy[:, None]], rate, spectrum.rate)
+            return translated(noisy, rate, spectrum, network, gain=loudness.gain(self.level))
+
+        return through
 
     @cached_property
     def _references(self) -> dict[str, dict[str, np.ndarray]]:
@@ -124,24 +138,19 @@ class SoundDirection:
 
 
 def sound_directions(
-    model: Translator, domains: Sequence[str], split: Sequence[Sequence[Any]], count: int, spectrum: Spectrum
+    model: Translator, domains: Sequence[str], split: Sequence[Sequence[Any]], kinds: Sequence[Domain]
 ) -> list[SoundDirection]:
-    """One for each domain that the model translates to."""
+    """One for each domain that the model translates to; `split` holds pairs of sound, and `kinds` says of which."""
     return [
-        SoundDirection(f"to {domains[to]}", to, [*zip(split[1 - to][:count], split[to][:count], strict=True)], spectrum)
+        SoundDirection(f"to {domains[to]}", to, [*zip(split[1 - to], split[to], strict=True)], sound, given.level)
         for to in model.targets()
+        if (given := kinds[1 - to]) and (sound := given.sound)
     ]
 
 
 def _means(found: dict[str, np.ndarray]) -> dict[str, float]:
     known = {key: values[np.isfinite(values)] for key, values in found.items()}
     return {key: float(values.mean()) for key, values in known.items() if len(values)}
-
-
-def _through(
-    model: Translator, runtime: Runtime, to: int, noisy: np.ndarray, clean: np.ndarray, rate: int, spectrum: Spectrum
-) -> np.ndarray:
-    return translated(noisy, rate, spectrum, partial(_network, model, runtime, to))
 
 
 @torch.no_grad()
