@@ -29,7 +29,6 @@ ROWS = {  # inputs, translations, truth: files of the same names
 GRIDS = {  # columns of the grid of a run whose inputs are made from their targets, which are the files
     "denoise": ("input", "output", "target"),
     "super-resolution": ("bicubic", "output", "target"),
-    "inpaint": ("input: photo", "output", "target"),
     "colorize": ("input", "output", "target"),
 }
 

@@ -28,7 +28,7 @@ def test_each_picture_of_the_gallery_has_commands_and_each_command_a_picture(mak
 
 def test_each_recipe_of_a_folder_of_photos_shows_a_picture_where_it_is_explained(make):
     for page, names in {
-        "restoration": ("denoise", "inpaint", "colorize"),
+        "restoration": ("denoise", "colorize"),
         "super-resolution": ("super-resolution",),
     }.items():
         shown = re.findall(r"\(pictures/gallery/([\w-]+)\.webp\)", text_of(DOCS / f"{page}.md"))

@@ -14,6 +14,7 @@ from torch import from_numpy
 from ways_out import User, taken, tried, ways_of
 
 import translate
+from translate.errors import ConfigurationError
 from translate.runs.loading import load_model
 
 GREY, HOLES = "data.derive.grey={}", "data.derive.holes={}"
@@ -156,7 +157,8 @@ def test_photos_may_be_split_in_folders(user: User) -> None:
     ("data/derived/settings", "data.derive: inputs are made of photos, and {} holds {}"),
     ("data/derived/settings", "data.derive.{}: {}"),
     ("inference/derived", "(data.derive.grey.by: {})"),
-    ("inference/derived", "was not trained to colour grey pictures (data.derive.grey); leave it out"),
+    ("inference/derived", "not trained to colour grey pictures (data.derive.grey)"),
+    ("inference/derived", "--keep-lightness: {} was {}; leave it out"),
     ("inference/derived", "--keep-size no: --keep-lightness compares pixel by pixel; leave one of them out"),
 )
 def what_is_not_derived(user: User) -> None:
@@ -171,7 +173,10 @@ def what_is_not_derived(user: User) -> None:
         *command, "data.layout=unpaired"
     )
     user.gets(*user.train(recipe, "data.derive.noise.sigma=9", "--out", "noisy", data="album"))
-    user.refused("convert", "noisy", "album", "out", "--keep-lightness")
+    refused = user.refused("convert", "noisy", "album", "out", "--keep-lightness")
+    assert "--keep-lightness: noisy was not trained to colour grey pictures (data.derive.grey); leave it out" in refused
+    with pytest.raises(ConfigurationError, match="not trained to colour grey pictures"):
+        translate.load(user.folder / "noisy", device="cpu").keep_lightness = True
     text = user.refused("convert", "run", "album", "out", "--keep-lightness", "--keep-size", "no")
     user.gets("convert", "run", "album", "out", taken(text, "(--keep-lightness)"))
 

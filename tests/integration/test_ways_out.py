@@ -16,6 +16,7 @@ SAYS_NO_WAY |= {
     ("inference/provenance", ", with --eval"): FOUND,
     ("inference/requests", "an attribute is set or cleared, not both"): GIVEN,
     ("inference/cycle_error", "--cycle-error: {}"): PASSED_ON,
+    ("inference/derived", "around these the network changes pixels, too, which `translate convert`"): FOUND,
     ("inference/foreign", "(the port's --model colorization)"): FOUND,
     ("inference/foreign", "--dropout on: {}"): PASSED_ON,
     ("inference/manifest", "--manifest {}: {} rows could not be written: {}"): FOUND,
