@@ -32,7 +32,7 @@ class Loader(Generic[AnyBatch]):
     `split` holds the images of each domain, and the batch type `make` says how they relate: `Paired` images share their
     order, crop, flip and geometric augmentation; others share nothing. Images of one domain that have labels are drawn
     in turn from the buckets in `split`: one of all its images, or one per class or set (see `labelled.buckets`); an
-    image may be in several. Every pass over a list has its own order, and the next pass follows immediately: no image
+    image may be in several. References are drawn from the same images (see `References`). Every pass over a list has its own order, and the next pass follows immediately: no image
     is skipped, and smaller domains repeat more often.
 
     `labels`: float32 (images, labels) for each bucket, or for the first domain. `workers`: threads that work ahead in
@@ -57,7 +57,8 @@ class Loader(Generic[AnyBatch]):
         _check(split, make, labels)
         domains, lists = lists_of(split, buckets=make.labels_are_domains())
         cache = cache or Memory(0)
-        ways = for_each(decoding, len(domains))
+        ways = [*for_each(decoding, len(domains))]
+        ways += ways[:1] * make.references()
         self.workers = workers
         self._held, self._reduced = [way.held for way in ways], [way.reduced for way in ways]
         self.crops = Crops(cropping, seed, make.pairs, self._held, self._reduced)
@@ -65,9 +66,10 @@ class Loader(Generic[AnyBatch]):
         """What makes the inputs of targets, which alone are loaded then."""
         self.images = [
             DecodedImages(i, sources, way, self.crops.size_of(i), cache)
-            for i, (sources, way) in enumerate(zip(domains, ways, strict=True))
+            for i, (sources, way) in enumerate(zip(domains, ways, strict=False))
             if i or not self.derive
         ]
+        self.images += self.images[:1] * make.references()
         self._taken = (
             DerivedCrops(self.crops, self.derive, seed, self._held[0], cropping.augment) if self.derive else self.crops
         )
@@ -98,7 +100,7 @@ class Loader(Generic[AnyBatch]):
 
     def attempts(self) -> list[Attempt]:
         """Returns attempts that load each image once, as `batch` does, and so fill the cache."""
-        return [attempt for images in self.images for attempt in images.attempts()]
+        return [attempt for images in dict.fromkeys(self.images) for attempt in images.attempts()]
 
     def made_of(self, step: int, images: Sequence[Tensor]) -> AnyBatch:
         """Makes the batch of `step` from the images of each domain."""
@@ -144,7 +146,7 @@ def evaluation_batches(
     if len(split) != make.domains():
         raise ValueError(_lists_wanted(split, make))
     known = torch.from_numpy(np.asarray(labels[0], np.float32)) if labels else None
-    length, ways = min(map(len, split)), for_each(decoding, len(split))
+    length, ways, make = min(map(len, split)), for_each(decoding, len(split)), make.in_order()
     most = max(way.reduced for way in ways)
     sides = [Sides.of(size).over(way.reduced) if size else way.sides for way in ways]
     units = [most // way.reduced if make.pairs else 1 for way in ways]
