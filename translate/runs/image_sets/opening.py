@@ -264,6 +264,6 @@ def _rendered(data: DataSettings, view: View, log: Log) -> Path:
     options, size = data.shapes, data.crop.height
     _require_square(data)
     name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
-    folder = user_data() / name
+    folder = user_data() / (name + (f"-{options.palettes}-palettes" if options.palettes else ""))
     log(f"shapes: {'images drawn earlier' if folder.exists() else 'drawing its images, once'}, in {shown(folder)}")
     return render_set(folder, view=view, size=size, **options.model_dump(exclude={"length"}))
