@@ -13,6 +13,7 @@ from translate.errors import ConfigurationError
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Request, Translator, Turn, l1
 from translate.models.images import Style
+from translate.models.noise import draw_noise
 from translate.models.styles import fixed_latents, require_classes
 from translate.networks.stargan_v2 import FunnelSettings, MappingSettings, StyledGeneratorSettings
 from translate.utils.settings import Settings
@@ -118,7 +119,7 @@ class StarGANv2(Translator):
         return self.config.diversity * (1 - self.step / self.config.diversity_steps).clamp(min=0)
 
     def _drawn(self, batch: Referenced) -> Tensor:
-        latents = torch.randn(len(batch), self.mapping.latent, device=batch.images.device)
+        latents = draw_noise("normal", len(batch), self.mapping.latent, self.mapping)
         return picked(self.mapping(latents), batch.wanted)
 
     def _partners(self, batch: Referenced) -> Tensor:
