@@ -77,7 +77,12 @@ class Paper:
 
     def step(self, batch: Referenced, number: int) -> None:
         torch.manual_seed(step_seed(7, number))
-        generator, x, y, wanted = self.networks["generator"], batch.images, batch.labels.argmax(1), batch.wanted.argmax(1)
+        generator, x, y, wanted = (
+            self.networks["generator"],
+            batch.images,
+            batch.labels.argmax(1),
+            batch.wanted.argmax(1),
+        )
         z = self.draw(x)
         for way in ("latent", "reference"):
             with torch.no_grad():
@@ -98,7 +103,12 @@ class Paper:
         return torch.empty(len(x), 3, dtype=torch.float64).normal_()
 
     def generators(self, batch: Referenced, z, z2, diversity: float) -> torch.Tensor:
-        generator, x, y, wanted = self.networks["generator"], batch.images, batch.labels.argmax(1), batch.wanted.argmax(1)
+        generator, x, y, wanted = (
+            self.networks["generator"],
+            batch.images,
+            batch.labels.argmax(1),
+            batch.wanted.argmax(1),
+        )
         if z is None:
             style, other = self.style(batch.reference, wanted), self.style(batch.partner, wanted)
         else:
@@ -124,7 +134,7 @@ def test_whole_steps_are_those_of_the_paper() -> None:
     found, wanted = model.state_dict(), paper.networks.state_dict()
     assert found.keys() == wanted.keys()
     for key, value in wanted.items():
-        # What a generator's convolution adds everywhere, a norm removes: its gradient is rounding, whose sign Adam follows.
+        # What a generator's convolution adds everywhere, a norm removes: its gradient is rounding, which Adam follows.
         if not (key.startswith("generator") and key.endswith(("stem.bias", "conv1.bias", "conv2.bias"))):
             torch.testing.assert_close(found[key], value, rtol=1e-7, atol=1e-9, msg=key)
 

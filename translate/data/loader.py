@@ -32,8 +32,8 @@ class Loader(Generic[AnyBatch]):
     `split` holds the images of each domain, and the batch type `make` says how they relate: `Paired` images share their
     order, crop, flip and geometric augmentation; others share nothing. Images of one domain that have labels are drawn
     in turn from the buckets in `split`: one of all its images, or one per class or set (see `labelled.buckets`); an
-    image may be in several. References are drawn from the same images (see `References`). Every pass over a list has its own order, and the next pass follows immediately: no image
-    is skipped, and smaller domains repeat more often.
+    image may be in several. References are drawn from the same images (see `References`). Every pass over a list has
+    its own order, and the next pass follows immediately: no image is skipped, and smaller domains repeat more often.
 
     `labels`: float32 (images, labels) for each bucket, or for the first domain. `workers`: threads that work ahead in
     `stream`; with 0 the caller does the work. `cache` holds decoded images; without one they are decoded each time.

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -17,7 +17,7 @@ from translate.data.io.images import WRITABLE
 from translate.data.layouts.listing import ListingReport, iterate_images
 from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
-from translate.inference.naming import key_of, output_name, renamed
+from translate.inference.naming import key_of, output_name, renamed, with_suffix_behind
 from translate.inference.options import ImageFormat
 from translate.inference.partners import ALONE, Beside, Partners, require_there
 from translate.inference.provenance import own_images
@@ -97,6 +97,20 @@ class Jobs(Sequence[Job]):
         if not 1 <= number <= of:
             raise ConfigurationError(f"--shard {number}/{of}: expected 1/{of} to {of}/{of}")
         return self._part([name for name in self._names if _hash(name) % of == number - 1])
+
+    def numbered(self, number: int) -> Jobs:
+        """The jobs with outputs NAME-`number`, for one of several translations of each file. Raises ConfigurationError,
+        see `refuse_inputs`."""
+        before = self._outputs
+
+        def outputs(name: str) -> str:
+            path = PurePosixPath(before(name))
+            return str(path.with_name(with_suffix_behind(PurePath(path.stem), f"-{number}{path.suffix}")))
+
+        part = self._part(self._names)
+        part._outputs = outputs
+        part.refuse_inputs()
+        return part
 
     def refuse_inputs(self) -> None:
         """Raises ConfigurationError if an output is an input, or would lie among them, by whatever name.

@@ -11,7 +11,6 @@ from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
 from translate.utils.sides import Sides, Size
 
-
 NO_STYLES = "this model knows no styles: a picture has one translation; leave --style out"
 
 

@@ -148,9 +148,8 @@ class StarGANv2(Translator):
     def translate(self, images: Tensor, request: Request) -> Tensor:
         """In the style of the request, or else in that of `seed`. Clamped to [-1, 1], which training does not do."""
         (to,) = request.set
-        style = self._of_seed(self.seed, to)
-        if request.style is not None:
-            style = style.new_tensor(request.style.code)
+        weight = next(self.mapping.parameters())
+        style = weight.new_tensor(request.style.code) if request.style else self._of_seed(self.seed, to)
         with self.in_mode("eval"):
             translated: Tensor = self.generator(images, style.expand(len(images), -1))
         return translated.clamp(-1, 1)

@@ -1,7 +1,7 @@
 """StarGAN v2's networks: a generator steered by a style, and what makes, reads and judges styles (Choi et al. 2020).
 
 Everywhere LeakyReLU 0.2, and residual blocks whose sum is divided by the root of 2, so that its variance stays. A 1x1
-convolution and averaging 2x2 pixels (or repeating them) are the same in either order; here comes first what leaves less.
+convolution and averaging 2x2 pixels, or repeating them, are the same in either order; here the cheaper one is taken.
 """
 
 from __future__ import annotations
@@ -100,9 +100,7 @@ class DownBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, norm: bool = False, down: bool = False) -> None:
         super().__init__()
-        self.norm1, self.norm2 = (
-            InstanceNorm2d(channels_in, affine=True) if norm else nn.Identity() for _ in range(2)
-        )
+        self.norm1, self.norm2 = (InstanceNorm2d(channels_in, affine=True) if norm else nn.Identity() for _ in range(2))
         self.conv1 = nn.Conv2d(channels_in, channels_in, 3, padding=1)
         self.conv2 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
         self.shortcut = _shortcut(channels_in, channels_out)
@@ -177,10 +175,9 @@ class MappingNetwork(nn.Module):
         super().__init__()
         self.settings = own = MappingSettings(**options)
         self.latent, hidden = own.latent, own.hidden
-        self.shared = nn.Sequential(*_dense(self.latent, hidden), *(x for _ in range(3) for x in _dense(hidden, hidden)))
+        self.shared = nn.Sequential(*_dense(self.latent, hidden), *_dense(hidden, hidden, 3))
         self.heads = nn.ModuleList(
-            nn.Sequential(*(x for _ in range(3) for x in _dense(hidden, hidden)), nn.Linear(hidden, style))
-            for _ in range(domains)
+            nn.Sequential(*_dense(hidden, hidden, 3), nn.Linear(hidden, style)) for _ in range(domains)
         )
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -248,5 +245,5 @@ def _shortcut(channels_in: int, channels_out: int) -> nn.Module:
     return nn.Identity() if channels_in == channels_out else nn.Conv2d(channels_in, channels_out, 1, bias=False)
 
 
-def _dense(width_in: int, width_out: int) -> tuple[nn.Module, nn.Module]:
-    return nn.Linear(width_in, width_out), nn.ReLU()
+def _dense(width_in: int, width_out: int, layers: int = 1) -> list[nn.Module]:
+    return [part for _ in range(layers) for part in (nn.Linear(width_in, width_out), nn.ReLU())]

@@ -39,7 +39,8 @@ def drawn_palette(scene_seed: int, style: str, palettes: int) -> int:
 
 def palettes_seen(pictures: Sequence[Array], style: str, count: int) -> list[int | None]:
     """For each picture (height, width, 3), uint8, the number of the style's palette that it is in: that of its mean
-    hue, weighted by squared chroma, so that the tint of the ground does not count. None for one without colour, and for one whose hue lies between two palettes."""
+    hue, weighted by squared chroma, so that the tint of the ground does not count. None for one without colour, and for
+    one whose hue lies between two palettes."""
     found: list[int | None] = []
     for picture in pictures:
         chroma = picture.reshape(-1, 3) / 255 @ np.exp(-1j * CHROMA)

@@ -157,9 +157,7 @@ def _plan(view: View, styles: tuple[str, ...], train: int, test: int, seed: int)
                 yield parent / f"{scene - first:05d}.png", scene, style
 
 
-def _describe(
-    view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int, palettes: int
-) -> str:
+def _describe(view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int, palettes: int) -> str:
     """Returns the text of dataset.yaml; its title contains everything that the rendering depends on."""
     numbers = f"{size} px, {train} to train on and {test} to test in each, seed {seed}, drawing {DRAWING}"
     numbers += f", {palettes} palettes each" if palettes else ""

@@ -1,0 +1,107 @@
+"""Styles from the command line: of a seed, of a reference image, several of each picture; and no others' business."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import labelled_folder, write_images
+
+import translate
+
+
+@pytest.fixture
+def run(run_cli, tiny_recipe, tmp_path):
+    """A trained run beside photos/ with two pictures and a reference image."""
+    data = labelled_folder(tmp_path / "flowers")
+    result = run_cli("train", tiny_recipe("stargan-v2"), "--data", data, "--out", "run", "-q")
+    assert result.exit_code == 0, result.output
+    write_images(tmp_path / "photos", ["one.png", "two.png"])
+    write_images(tmp_path, ["reference.png"], size=40, seed=7)
+    return tmp_path / "run"
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path)).astype(int)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def test_a_style_is_that_of_a_seed_or_of_a_reference(run, run_cli, tmp_path):
+    for out, *style in (
+        ("plain",),
+        ("zero", "--style", "seed:0"),
+        ("seven", "--style", "seed:7"),
+        ("reference", "--style", "reference.png"),
+    ):
+        result = run_cli("convert", "run", "photos", out, "--to", "b", "-q", *style)
+        assert result.exit_code == 0, result.output
+        assert names(tmp_path / out) == ["one.png", "two.png"]
+    found = {out: pixels(tmp_path / out / "one.png") for out in ("plain", "zero", "seven", "reference")}
+    assert np.array_equal(found["plain"], found["zero"]), "the model's own choice is seed:0"
+    assert not np.array_equal(found["plain"], found["seven"])
+    assert not np.array_equal(found["plain"], found["reference"])
+
+    converter = translate.load(run)
+    image = Image.open(tmp_path / "photos" / "one.png")
+    for style in (tmp_path / "reference.png", Image.open(tmp_path / "reference.png"), pixels_of_reference(tmp_path)):
+        assert np.array_equal(np.asarray(converter.convert(image, to="b", style=style)), found["reference"])
+    assert np.array_equal(np.asarray(converter.convert(image, to="b", style=7)), found["seven"])
+
+
+def pixels_of_reference(tmp_path: Path) -> np.ndarray:
+    return np.asarray(Image.open(tmp_path / "reference.png"))
+
+
+def test_several_styles_are_several_outputs_a_picture(run, run_cli, tmp_path):
+    options = ("--to", "b", "--manifest", "rows.jsonl", "--gallery", "page.html", "-q")
+    result = run_cli("convert", "run", "photos", "out", "--styles", "3", *options)
+    assert result.exit_code == 0, result.output
+    assert names(tmp_path / "out") == [f"{name}-{number}.png" for name in ("one", "two") for number in (1, 2, 3)]
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert {(Path(row["output"]).name, row["style"]) for row in rows} == {
+        (f"{name}-{number}.png", f"seed:{number}") for name in ("one", "two") for number in (1, 2, 3)
+    }
+    one = run_cli("convert", "run", "photos", "second", "--style", "seed:2", "--to", "b", "-q")
+    assert one.exit_code == 0
+    assert np.array_equal(pixels(tmp_path / "second" / "one.png"), pixels(tmp_path / "out" / "one-2.png"))
+    assert all(f"style {number}" in (tmp_path / "page.html").read_text() for number in (1, 2, 3))
+
+    again = run_cli("convert", "run", "photos", "out", "--styles", "3", "--to", "b", "-q")
+    assert again.exit_code == 0 and "0 converted, 6 skipped" in again.output
+    single = run_cli("convert", "run", "photos/one.png", "alone.png", "--styles", "2", "--to", "b", "-q")
+    assert single.exit_code == 0 and (tmp_path / "alone-1.png").exists() and (tmp_path / "alone-2.png").exists()
+
+
+def test_a_folder_holds_one_style_or_one_number_of_them(run, run_cli, tmp_path):
+    assert run_cli("convert", "run", "photos", "out", "--to", "b", "--style", "seed:7", "-q").exit_code == 0
+    for other in (["--style", "seed:8"], ["--styles", "2"], ["--style", "reference.png"], []):
+        result = run_cli("convert", "run", "photos", "out", "--to", "b", "-q", *other)
+        assert result.exit_code == 2 and "with --style seed:7" in result.output, result.output
+
+
+@pytest.mark.parametrize(
+    ("style", "says"),
+    [
+        ("seed:x", "expected seed:N"),
+        ("seed:", "expected seed:N"),
+        ("absent.jpg", "no such file"),
+    ],
+)
+def test_what_is_no_style_is_said_before_anything_is_written(run, run_cli, tmp_path, style, says):
+    result = run_cli("convert", "run", "photos", "out", "--to", "b", "--style", style)
+    assert result.exit_code == 2 and says in result.output and not (tmp_path / "out").exists()
+
+
+def test_an_exported_graph_holds_one_style(run, run_cli, tmp_path):
+    result = run_cli("export", "run", "seven.pt2", "--to", "b", "--style", "seed:7")
+    assert result.exit_code == 0, result.output
+    assert run_cli("convert", "run", "photos", "out", "--to", "b", "--style", "seed:7", "-q").exit_code == 0
+    assert run_cli("convert", "seven.pt2", "photos", "graph", "--size", "native", "-q").exit_code == 0
+    assert np.abs(pixels(tmp_path / "out" / "one.png") - pixels(tmp_path / "graph" / "one.png")).max() <= 1
+    for arguments in (("convert", "seven.pt2", "photos", "x"), ("export", "run", "folder", "--format", "hub")):
+        refused = run_cli(*arguments, "--style", "seed:7")
+        assert refused.exit_code == 2 and "--style" in refused.output
