@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tiny import labelled_folder, write_images
 
@@ -99,9 +100,23 @@ def test_what_is_no_style_is_said_before_anything_is_written(run, run_cli, tmp_p
 def test_an_exported_graph_holds_one_style(run, run_cli, tmp_path):
     result = run_cli("export", "run", "seven.pt2", "--to", "b", "--style", "seed:7")
     assert result.exit_code == 0, result.output
-    assert run_cli("convert", "run", "photos", "out", "--to", "b", "--style", "seed:7", "-q").exit_code == 0
-    assert run_cli("convert", "seven.pt2", "photos", "graph", "--size", "native", "-q").exit_code == 0
-    assert np.abs(pixels(tmp_path / "out" / "one.png") - pixels(tmp_path / "graph" / "one.png")).max() <= 1
-    for arguments in (("convert", "seven.pt2", "photos", "x"), ("export", "run", "folder", "--format", "hub")):
-        refused = run_cli(*arguments, "--style", "seed:7")
-        assert refused.exit_code == 2 and "--style" in refused.output
+    images = torch.rand(3, 3, 16, 24) * 2 - 1
+    made = torch.export.load(tmp_path / "seven.pt2").module()(images)
+    converter = translate.load(run, device="cpu", precision="float32")
+    converter.size = "native"
+    assert torch.allclose(made, converter.convert(images, to="b", style="seed:7"), atol=1e-5)
+    assert not torch.allclose(made, converter.convert(images, to="b", style="seed:8"), atol=1e-3)
+    refused = run_cli("export", "run", "folder", "--format", "hub", "--style", "seed:7")
+    assert refused.exit_code == 2 and "--style is for graphs" in refused.output
+
+
+def test_a_run_is_evaluated_by_latent_and_by_reference(run, run_cli, tmp_path):
+    result = run_cli("evaluate", "run", "-q", "--json", "scores.json")
+    assert result.exit_code == 0, result.output
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    rows = {f"{a} to {b}, {way}" for a in "abc" for b in "abc" if a != b for way in ("latent", "reference")}
+    assert {one["name"] for one in scores} == rows and {one["key"] for one in scores} == {
+        "domain_accuracy",
+        "style_spread",
+    }
+    assert all(one["value"] > 0 for one in scores if one["key"] == "style_spread")

@@ -129,12 +129,12 @@ class Loader(Generic[AnyBatch]):
 
 def evaluation_batches(
     split: Sequence[Sequence[Readable]],
-    make: type[AnyBatch],
+    make: type[Batch],
     decoding: Decoding | Sequence[Decoding],
     batch_size: int,
     labels: Sequence[np.ndarray] = (),
     size: Size | None = None,
-) -> Iterator[AnyBatch]:
+) -> Iterator[Batch]:
     """Yields the images of a split in order, resized to one size; the last batch may be smaller.
 
     `decoding`, one for all domains or one for each, stretches whole images, or takes the part at their centre. Where it
@@ -146,7 +146,7 @@ def evaluation_batches(
     if len(split) != make.domains():
         raise ValueError(_lists_wanted(split, make))
     known = torch.from_numpy(np.asarray(labels[0], np.float32)) if labels else None
-    length, ways, make = min(map(len, split)), for_each(decoding, len(split)), make.in_order()
+    length, ways, ordered = min(map(len, split)), for_each(decoding, len(split)), make.in_order()
     most = max(way.reduced for way in ways)
     sides = [Sides.of(size).over(way.reduced) if size else way.sides for way in ways]
     units = [most // way.reduced if make.pairs else 1 for way in ways]
@@ -157,7 +157,7 @@ def evaluation_batches(
         if known is not None:
             others["labels"] = known[rows]
         images = [stack(column, size) for column, size in zip(crops, sides, strict=True)]
-        yield make.made_of(images, others.__getitem__, [way.held for way in ways])
+        yield ordered.made_of(images, others.__getitem__, [way.held for way in ways])
 
 
 def _middles(

@@ -139,8 +139,8 @@ class StarGANv2(Translator):
     def _of_seed(self, seed: int, to: int) -> Tensor:
         like = next(self.mapping.parameters())
         with self.in_mode("eval"), torch.no_grad():
-            (style,) = self.mapping(fixed_latents(seed, self.mapping.latent, like))[:, to]
-        return style
+            styles: Tensor = self.mapping(fixed_latents(seed, self.mapping.latent, like))
+        return styles[0, to]
 
     def convert(self, images: Tensor, to: int) -> Tensor:
         return self.translate(images, Request.to(to))
@@ -148,10 +148,10 @@ class StarGANv2(Translator):
     def translate(self, images: Tensor, request: Request) -> Tensor:
         """In the style of the request, or else in that of `seed`. Clamped to [-1, 1], which training does not do."""
         (to,) = request.set
-        weight = next(self.mapping.parameters())
+        weight = self.generator.stem.weight
         style = weight.new_tensor(request.style.code) if request.style else self._of_seed(self.seed, to)
         with self.in_mode("eval"):
-            translated: Tensor = self.generator(images, style.expand(len(images), -1))
+            translated: Tensor = self.generator(images, style[None])
         return translated.clamp(-1, 1)
 
     def way_back(self, request: Request) -> Callable[[Tensor], Request]:

@@ -130,7 +130,7 @@ class StyledBlock(nn.Module):
 
 
 class StyledGenerator(nn.Module):
-    """Maps images (batch, channels, height, width) and styles (batch, style) to images of the same shape.
+    """Maps images (batch, channels, height, width) and styles (batch, style), or one for all, to images of that shape.
 
     Images are about [-1, 1]: there is no tanh, as published. Height and width must be multiples of `stride`. Without
     the skips under masks of face landmarks that the released code calls w_hpf, as published for animals. `options` are
