@@ -129,12 +129,12 @@ class Loader(Generic[AnyBatch]):
 
 def evaluation_batches(
     split: Sequence[Sequence[Readable]],
-    make: type[Batch],
+    make: type[AnyBatch],
     decoding: Decoding | Sequence[Decoding],
     batch_size: int,
     labels: Sequence[np.ndarray] = (),
     size: Size | None = None,
-) -> Iterator[Batch]:
+) -> Iterator[AnyBatch]:
     """Yields the images of a split in order, resized to one size; the last batch may be smaller.
 
     `decoding`, one for all domains or one for each, stretches whole images, or takes the part at their centre. Where it
@@ -146,7 +146,8 @@ def evaluation_batches(
     if len(split) != make.domains():
         raise ValueError(_lists_wanted(split, make))
     known = torch.from_numpy(np.asarray(labels[0], np.float32)) if labels else None
-    length, ways, ordered = min(map(len, split)), for_each(decoding, len(split)), make.in_order()
+    length, ways = min(map(len, split)), for_each(decoding, len(split))
+    ordered: Any = make.in_order()
     most = max(way.reduced for way in ways)
     sides = [Sides.of(size).over(way.reduced) if size else way.sides for way in ways]
     units = [most // way.reduced if make.pairs else 1 for way in ways]

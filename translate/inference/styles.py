@@ -15,7 +15,7 @@ from translate.data.io.images import Picture, read, to_float
 from translate.data.planes import planes_of
 from translate.errors import ConfigurationError
 from translate.inference.forms import floats_of, picture_from
-from translate.models.images import NO_STYLES, Style
+from translate.models.images import Style, no_styles
 from translate.utils.atomic_files import sha256_of
 from translate.utils.printing import shown
 
@@ -34,7 +34,7 @@ def style_of(wanted: Any, converter: Converter, to: int) -> Style:
     """
     if not converter.model.styled:
         named = wanted if isinstance(wanted, str) else shown(wanted) if isinstance(wanted, Path) else "of an image"
-        raise ConfigurationError(f"--style {named}: {NO_STYLES}")
+        raise no_styles(named)
     if (seed := _seed(wanted)) is not None:
         return converter.model.drawn_style(seed, to)
     domain = converter.images.domain(to)

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from translate.data.batch import Batch
 from translate.errors import ConfigurationError
 from translate.losses.adversarial import full_precision
-from translate.models.images import NO_STYLES
 from translate.models.images import ImageSpec as ImageSpec
 from translate.models.images import Request as Request
 from translate.models.images import Style as Style
+from translate.models.images import no_styles
 from translate.networks.settings import GeneratorSettings
 from translate.utils.settings import Settings
 
@@ -218,7 +218,7 @@ class ImageTranslator(nn.Module, ABC):
     def require(self, request: Request, domains: Sequence[str]) -> None:
         """Raises ConfigurationError, which names the domains, unless the model can do what is requested."""
         if request.style and not self.styled:
-            raise ConfigurationError(f"--style {request.style.name}: {NO_STYLES}")
+            raise no_styles(request.style.name)
         attributes = frozenset(self.attributes)
         if others := sorted(request.clear - attributes):
             name = domains[others[0]]
@@ -230,12 +230,12 @@ class ImageTranslator(nn.Module, ABC):
     def drawn_style(self, seed: int, to: int) -> Style:
         """The style of domain `to` that random numbers of that seed give. Raises ConfigurationError for a model without
         styles, as `read_style` does."""
-        raise ConfigurationError(f"--style seed:{seed}: {NO_STYLES}")
+        raise no_styles(f"seed:{seed}")
 
     def read_style(self, image: Tensor, to: int, name: str) -> Style:
         """The style of a reference image (1, channels, height, width) in [-1, 1] of domain `to`, at the size of
         training."""
-        raise ConfigurationError(f"--style {name}: {NO_STYLES}")
+        raise no_styles(name)
 
     def way_back(self, request: Request) -> Callable[[Tensor], Request]:
         """A function from an input image (1, channels, height, width) to the request that turns its translation back,

@@ -11,7 +11,12 @@ from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
 from translate.utils.sides import Sides, Size
 
-NO_STYLES = "this model knows no styles: a picture has one translation; leave --style out"
+
+def no_styles(name: str) -> ConfigurationError:
+    """The refusal of a style, by its name, for a model that has none."""
+    return ConfigurationError(
+        f"--style {name}: this model knows no styles: a picture has one translation; leave --style out"
+    )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ def fill(network: nn.Module, state: State) -> None:
     try:
         network.load_state_dict(ours(network, state))
     except (RuntimeError, KeyError) as error:
-        raise ValueError(f"the weights do not fit a {type(network).__name__}: {error}") from error
+        raise ValueError(
+            f"the weights do not fit a {type(network).__name__}: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _renamed(network: nn.Module, key: str) -> str:

@@ -131,9 +131,10 @@ class Conversion:
         run, source, chosen = self.run, self.source, self.model.checkpoint
         medium = self.medium
         refuse_of_others(source, medium, self.reading, self.writing)
-        if self.writing.styles and (medium or self.style):
-            what = f"are for images, not for {medium.called}" if medium else "and --style name two things"
-            raise ConfigurationError(f"--styles {what}; leave one of them out" if self.style else f"--styles {what}")
+        if self.writing.styles and self.style:
+            raise ConfigurationError("--styles and --style: one style, or several; leave one of them out")
+        if self.writing.styles and medium:
+            raise ConfigurationError(f"--styles is for images, not for {medium.called}; leave it out")
         if medium and self.reading.beside:
             raise ConfigurationError(f"--with is for images, not for {medium.called}; leave it out")
         if self.writing.keep_size == "no" and (medium or self.extras.cycle_error):

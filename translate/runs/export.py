@@ -47,7 +47,7 @@ def export(
     if chosen.as_bytes and not format.graph:
         raise ConfigurationError(f"--bytes is for graphs, not for --format {name}")
     if style and not format.graph:
-        raise ConfigurationError(f"--style is for graphs, which have one; --format {name} keeps all of them")
+        raise ConfigurationError(f"--style is for graphs, which hold one; --format {name} keeps all: leave it out")
     destination = Destination(out, name, format.suffixes, chosen, files_of(source))
     format.code.require(destination)
     names = (to,) if isinstance(to, str) else tuple(to or ())
