@@ -1,23 +1,64 @@
 """Styles from the command line: of a seed, of a reference image, several of each picture; and no others' business."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import labelled_folder, write_images
+from tiny import write_images
+from ways_out import SAYS_NO_WAY, User, taken, tried, ways_of
 
 import translate
 
+SAYS_NO_WAY |= {
+    ("inference/styles", "--style {}: no such file; {}"): "says what was expected",
+    ("inference/styles", "--style {}: {}"): "says what was expected",
+    ("models/stargan_v2", "model.name {}"): "begins a message of models/styles",
+    ("models/styles", "learns from one set of classes: leave data.also out"): "looked at in test_stargan_v2",
+    ("data/synthetic/shapes", "set data.shapes.palettes=0"): "looked at in test_palettes",
+}
+
+
+@tried(
+    ("models/images", "this model knows no styles: a picture has one translation; leave --style out"),
+    ("runs/convert", "--styles and --style: one style, or several; leave one of them out"),
+    ("runs/convert", "--styles is for images, not for {}; leave it out"),
+    ("runs/export", "--style is for graphs, which hold one; --format {} keeps all: leave it out"),
+    ("models/stargan_v2", "so knows no way back; leave --cycle-error out"),
+)
+def styles_where_there_are_none(user: User) -> None:
+    none, styled = user.run("pix2pix"), user.run("stargan-v2")
+    user.photos()
+    for option in ("--style", "seed:7"), ("--styles", "2"):
+        text = user.refused("convert", none, "photos", "out", *option)
+        assert taken(text, "this model knows no styles: .* leave (--style) out")
+    user.gets("convert", none, "photos", "out")
+    convert = ("convert", styled, "photos", "flowers", "--to", "b")
+    both = user.refused(*convert, "--styles", "2", "--style", "seed:7")
+    assert taken(both, "(--styles) and --style: one style, or several; leave one of them out")
+    assert taken(user.refused(*convert, "--cycle-error"), "so knows no way back; leave (--cycle-error) out")
+    user.gets(*convert, "--styles", "2", "--overwrite")
+    hub = ("export", styled, "hub", "--format", "hub")
+    assert taken(user.refused(*hub, "--style", "seed:7"), "(--style) is for graphs, which hold one; .*: leave it out")
+    user.gets(*hub)
+    (user.folder / "clip.mp4").write_bytes(b"no clip, but named as one")
+    clip = user.refused("convert", styled, "clip.mp4", "out.mp4", "--to", "b", "--styles", "2")
+    assert taken(clip, "(--styles) is for images, not for .*; leave it out")
+
+
+@pytest.mark.parametrize("way_out", ways_of(__name__))
+def test_the_way_out_works(way_out, user: User) -> None:
+    way_out(user)
+
 
 @pytest.fixture
-def run(run_cli, tiny_recipe, tmp_path):
+def run(trained_once, tmp_path):
     """A trained run beside photos/ with two pictures and a reference image."""
-    data = labelled_folder(tmp_path / "flowers")
-    result = run_cli("train", tiny_recipe("stargan-v2"), "--data", data, "--out", "run", "-q")
-    assert result.exit_code == 0, result.output
+    shutil.copytree(trained_once("stargan-v2"), tmp_path, dirs_exist_ok=True)
+    (tmp_path / "run-stargan-v2").rename(tmp_path / "run")
     write_images(tmp_path / "photos", ["one.png", "two.png"])
     write_images(tmp_path, ["reference.png"], size=40, seed=7)
     return tmp_path / "run"
