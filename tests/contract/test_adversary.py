@@ -1,10 +1,13 @@
 """What a recipe asks of the game is what is played: penalties bite, clipping clips, turns are counted."""
 
+import math
+
 import pytest
 import torch
 from tiny import TINY, random_batch, tiny_model, tiny_trainer
 
 from translate.errors import ConfigurationError
+from translate.losses.adversarial import OBJECTIVES
 from translate.models import MODELS
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.recipe import load_recipe
@@ -41,13 +44,36 @@ def test_a_penalty_that_is_asked_for_is_paid(name, penalty):
     assert any(not torch.equal(before[key], after[key]) for key in before)
 
 
-@pytest.mark.parametrize("objective", ["minimax", "nonsaturating", "lsgan", "hinge"])
+@pytest.mark.parametrize("objective", [name for name, loss in OBJECTIVES.items() if loss.unsure])
 @pytest.mark.parametrize("weight", [1.0, 0.5])
 def test_an_unsure_discriminator_pays_what_the_best_same_score_for_all_costs(objective, weight):
     adversary = Adversary(AdversarialSettings(objective=objective, discriminator_weight=weight))
     scores = torch.linspace(-2, 2, 401).split(1)
     least = min(float(adversary.discriminator_loss(score, score)) for score in scores)
     assert adversary.unsure == pytest.approx(least, abs=1e-5)
+
+
+UNPAIRED_SCORES = {"cgan", "stackgan", "unit-digits"}
+
+
+def test_a_relativistic_generator_is_compared_with_real_images_or_refused(name):
+    """Real scores reach the generator's loss: it is ln 2 a scale where both are scored alike, whatever the score."""
+    if name in UNPAIRED_SCORES:
+        with pytest.raises(ConfigurationError, match=r"set model\.adversarial\.objective: nonsaturating"):
+            _played(name, objective="relativistic")
+        return
+    model, _ = _played(name, steps=0, objective="relativistic")
+    for key, weight in model.named_parameters():
+        if key.startswith("discriminator"):
+            weight.data.zero_()
+            if key.endswith("bias"):
+                weight.data.fill_(3.0)
+    trainer = tiny_trainer(model)
+    trainer.step(random_batch(model, seed=0))
+    played = {key: value for key, value in trainer.read_losses().items() if "/adversarial" in key}
+    assert {key.partition("/")[0] for key in played} == {turn.name for turn in model.turns()}
+    scales = 2 if name == "unit" else 1
+    assert [*played.values()] == pytest.approx([scales * math.log(2)] * len(played), rel=0.02)
 
 
 def test_a_wasserstein_critic_without_a_constraint_is_refused(name):

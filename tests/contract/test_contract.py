@@ -129,8 +129,8 @@ def test_show_gives_columns_of_images(name):
     assert all(column.shape == batch.tensors()[0].shape for column in columns.values())
 
 
-# What takes away random numbers, and norms that mix the images of a batch, in whatever has such an option.
-STILL = {"pool": 0, "dropout": 0, "variational": False, "normalisation": "none"}
+# What takes away random numbers (all places are taken), and norms that mix a batch, in whatever has such an option.
+STILL = {"pool": 0, "places": 10_000, "dropout": 0, "variational": False, "normalisation": "none"}
 
 
 def still_settings(name):

@@ -4,6 +4,7 @@ The equations are written out here in plain torch, in float64 and in evaluation 
 """
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from torch.distributions import Normal, kl_divergence
 
 from translate.models import MODELS
 from translate.models.base import Translator
+from translate.networks import initialise
 
 PENALISED = {"r1": 4, "r2": 6}
 
@@ -151,6 +153,61 @@ def test_direct_translation_stays_near_its_input():
             "discriminator: r2": 6 * _squared_slope(discriminator, fakes),
         },
     )
+
+
+def _nce(model, made, images, temperature=0.2, mirrored=False):
+    """- log of the share of the same place among all places of an image, over layers; seen by CUT's generator itself,
+    layer by layer, and described by its heads."""
+    of_layers = []
+    for head, made_seen, seen in zip(
+        model.heads.heads, *map(partial(_seen, model.generator), (made, images)), strict=True
+    ):
+        made_seen = made_seen.flip(-1) if mirrored else made_seen
+        q, k = (F.normalize(head(maps.flatten(2).transpose(1, 2)), dim=-1) for maps in (made_seen, seen))
+        share = torch.softmax(torch.einsum("nsc,ntc->nst", q, k) / temperature, 2)
+        of_layers.append(-share.diagonal(dim1=1, dim2=2).log().mean())
+    return sum(of_layers) / len(of_layers)
+
+
+def _seen(generator, images):
+    """Layers 0, 4, 8 and 12 of CUT's nn.Sequential; tiny ones have one residual block."""
+    yield F.pad(images, (3, 3, 3, 3), mode="reflect")
+    features = generator.stem(images)
+    for level in generator.down:
+        yield level.conv(features)
+        features = level(features)
+    yield generator.body[0](features)
+
+
+@pytest.mark.parametrize(("identity", "flip"), [(1, False), (0.5, False), (0, False), (0, True), (1, True)])
+def test_cut_holds_translations_to_their_inputs_place_by_place(identity, flip):
+    rules = {"objective": "lsgan", "discriminator_weight": 0.5, **PENALISED}
+    patches = {"width": 8, "places": 10_000, "temperature": 0.2}
+    model, batch = _model("cut", rules, nce=3, identity=identity, flip_equivariance=flip, patches=patches)
+    initialise(model.heads, "kaiming")  # published ones give vectors so short that 1e-6 counts beside their length
+    a, b, to_b, score = batch.a, batch.b, model.generator, model.discriminator
+    coins = set()
+    for seed in range(8 if flip else 1):
+        torch.manual_seed(seed)
+        fakes = model.generate(batch)
+        mirrored = flip and bool(fakes["mirrored"])
+        coins.add(mirrored)
+        fake, same = (to_b(images.flip(-1) if mirrored else images) for images in (a, b))
+        nce = partial(_nce, model, mirrored=mirrored)
+        wanted = {
+            "generator: adversarial": (score(fake) - 1).square().mean(),
+            "generator: nce/a": 3 * nce(fake, a),
+            "discriminator: adversarial": ((score(b) - 1).square().mean() + score(fake).square().mean()) / 2,
+            "discriminator: r1": 4 * _squared_slope(score, b),
+            "discriminator: r2": 6 * _squared_slope(score, fake),
+        }
+        if identity:
+            total = 1 + identity
+            wanted["generator: nce/a"] = 3 / total * nce(fake, a)
+            wanted["generator: nce/b"] = 3 / total * identity * nce(same, b)
+        _require(_paid(model, batch, fakes), wanted)
+    assert coins == ({True, False} if flip else {False})
+    assert torch.equal(model.convert(a, 1), to_b(a))
 
 
 def test_stargan_reads_labels_off_real_images_and_teaches_them_by_generated_ones():

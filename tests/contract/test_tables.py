@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny import SIZE, config_of, random_batch, shrunk, tiny_model, tiny_settings, tiny_trainer
 
+from translate.errors import ConfigurationError
 from translate.losses.adversarial import OBJECTIVES
 from translate.models import MODELS
 from translate.models.parts import DISCRIMINATORS, GENERATORS, SAMPLER_NETWORKS
@@ -22,6 +23,10 @@ def _taking(settings):
     found = [(name, keys) for name, keys in options.items() if keys]
     assert len(found) > 1
     return found
+
+
+def _compares_features(name):
+    return any("key" in kept for kept in tiny_model(name).generate(random_batch(tiny_model(name))))
 
 
 def _trains(name, **changes):
@@ -54,7 +59,12 @@ def test_a_generator_trains_in_every_method_that_takes_one(kind):
         chosen = dict.fromkeys(parts, shrunk(GENERATORS[kind]()))
         scale = GENERATORS[kind]().enlarges
         assert MODELS[name].enlarges(config_of(name, tiny_settings(name) | chosen)) == scale
-        if scale == 1 or MODELS[name].may_enlarge:  # others are refused, see test_enlarging
+        if scale != 1 and not MODELS[name].may_enlarge:
+            continue  # refused, see test_enlarging
+        if _compares_features(name) and not _settings(GENERATORS[kind]).build(3, SIZE).feature_channels:
+            with pytest.raises(ConfigurationError, match=r"says of no inner features.* set model\.generator\.kind"):
+                _trains(name, **chosen)
+        else:
             _trains(name, **chosen)
 
 
@@ -77,4 +87,4 @@ def test_an_objective_trains_and_draws_real_and_fake_apart(objective):
     _trains("pix2pix", adversarial={"objective": objective, "clip": 0.1})
     loss, one = OBJECTIVES[objective], torch.ones(4)
     assert loss.discriminator_loss(one, -one) < loss.discriminator_loss(-one, one)
-    assert loss.generator_loss(one / 2) < loss.generator_loss(-one)
+    assert loss.generator_loss(one / 2, one) < loss.generator_loss(-one, one)

@@ -12,6 +12,7 @@ import translate
 from translate.errors import ConfigurationError
 from translate.networks.foreign import from_port, port_state
 from translate.networks.foreign_file import read_network
+from translate.networks.patchgan import PatchDiscriminator
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
@@ -156,6 +157,17 @@ def test_cuts_antialiased_keys_are_read():
     state = port_state(network) | {"model.7.filt": torch.zeros(8, 1, 3, 3), "model.18.filt": torch.zeros(16, 1, 4, 4)}
     assert {"model.8.weight", "model.12.conv_block.1.weight", "model.19.weight", "model.27.weight"} <= state.keys()
     assert repr(from_port(state)) == repr(network)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_cuts_antialiased_discriminator_is_read(layers):
+    network = PatchDiscriminator(3, filters=4, layers=layers, downsampling="blur")
+    own = port_state(network)
+    filters = {f"model.{2 + 4 * number}.filt": torch.zeros(4 * 2**number, 1, 3, 3) for number in range(layers)}
+    assert not own.keys() & filters.keys()
+    read = from_port(own | filters)
+    assert repr(read) == repr(network)
+    assert all(torch.equal(value, own[key]) for key, value in port_state(read).items())
 
 
 def _port_without_norms() -> nn.Module:

@@ -455,7 +455,7 @@ def test_edges_are_compared_by_hand():
         ("raise SystemExit(0)\n", "--plugin mine.py: line 1: SystemExit: 0"),
         ("MODELS['mine'] = 3\n", "TypeError: MODELS['mine']: expected a class that extends Model, got 3"),
         ("GENERATORS['mine'] = Model\n", "GENERATORS['mine']: expected a class that extends GeneratorSettings"),
-        ("OBJECTIVES['mine'] = print\n", "OBJECTIVES['mine']: expected an instance of AdversarialLoss"),
+        ("OBJECTIVES['mine'] = print\n", "OBJECTIVES['mine']: expected an instance of Objective"),
         ("MEASURES['mine'] = print\n", "MEASURES['mine']: expected an instance of Measure"),
         ("TRACKERS['mine'] = print\n", "TRACKERS['mine']: expected a class that extends Tracker"),
         ("LAYOUTS['mine'] = 'trainA'\n", "two_domains.LAYOUTS['mine']: expected a function, got 'trainA'"),

@@ -9,7 +9,15 @@ import pytest
 from ways_out import WAYS, Row, User, Way
 
 CONVERT, TRAIN = "convert run-pix2pix photos out", "train cyclegan.yaml --data unpaired --dry-run"
+CGAN = "train cgan.yaml --data labelled --dry-run"
 ROWS = (
+    Row(
+        "models/adversary",
+        "sees more of these than of those: set model.adversarial.objective: nonsaturating",
+        f"{CGAN} model.adversarial.objective=relativistic",
+        "set model.adversarial.objective: (nonsaturating)",
+        f"{CGAN} model.adversarial.objective={{}}",
+    ),
     Row(
         "runs/augmenting/variants",
         "{}: converts to nothing of what --to names; leave the run out",
@@ -23,6 +31,14 @@ ROWS = (
         "data check unpaired training.lr=1",
         "give (--recipe), too",
         "data check unpaired training.lr=1 {} cyclegan",
+    ),
+    Row(
+        "models/parts",
+        "model.generator.kind {}: says of no inner features, and {} compares an image and its translation by them; set "
+        "model.generator.kind: resnet",
+        "train cut.yaml --data unpaired --dry-run model.generator.kind=unet",
+        r"set model\.generator\.kind: (resnet)",
+        "train cut.yaml --data unpaired --dry-run model.generator.kind={}",
     ),
     Row(
         "inference/extras",

@@ -54,6 +54,7 @@ SMALL = {
     "residual_blocks": 1,
     "layers": 1,
     "levels": 3,
+    "hidden": 4,
     "pool": 3,
     "style": 4,
     "hidden": 8,

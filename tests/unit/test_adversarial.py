@@ -14,6 +14,8 @@ AT_ZERO = {
     "lsgan": 1.0,
     "hinge": 2.0,
     "wasserstein": 0.0,
+    "relativistic": math.log(2),
+    "relativistic_means": math.log(2),
 }
 
 
@@ -30,7 +32,7 @@ def test_the_discriminator_wants_real_up_and_fake_down_and_the_generator_fake_up
     loss.discriminator_loss(real, fake).backward()
     assert (real.grad < 0).all() and (fake.grad > 0).all()
     fake.grad = None
-    loss.generator_loss(fake).backward()
+    loss.generator_loss(fake, real.detach()).backward()
     assert (fake.grad < 0).all()
 
 
@@ -56,7 +58,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("logit", [-3.0, -0.5, 0.5, 3.0])
 def test_every_term_is_the_published_one_on_either_side_of_every_margin(name, logit):
     loss, (real, fake, generator) = OBJECTIVES[name], PUBLISHED[name]
@@ -64,6 +66,46 @@ def test_every_term_is_the_published_one_on_either_side_of_every_margin(name, lo
     paid = loss.discriminator_loss(value, zero), loss.discriminator_loss(zero, value), loss.generator_loss(value)
     wanted = real(logit) + fake(0), real(0) + fake(logit), generator(logit)
     assert [term.item() for term in paid] == pytest.approx(wanted, abs=1e-5)
+
+
+PAIRED = [name for name, objective in OBJECTIVES.items() if objective.sees_real]
+
+
+def test_every_objective_is_held_to_what_was_published():
+    assert {*PUBLISHED, *PAIRED} == {*OBJECTIVES}
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_a_pair_costs_what_its_gap_does_and_the_opposite_for_the_generator(name):
+    """Huang et al. 2024, eq. 2, with f(t) = log(1 + exp(-t)) of the gap."""
+    loss, real, fake = OBJECTIVES[name], torch.tensor([0.5, -1.0, 2.0]), torch.tensor([1.5, 0.0, -3.0])
+    pairs = [(0.5, 1.5), (-1.0, 0.0), (2.0, -3.0)]
+    costs = [sum(math.log(1 + math.exp(-sign * (x - y))) for x, y in pairs) / 3 for sign in (1, -1)]
+    paid = loss.discriminator_loss(real, fake), loss.generator_loss(fake, real)
+    assert [one.item() for one in paid] == pytest.approx(costs, abs=1e-6)
+    with pytest.raises(ValueError, match="needs the scores of real images"):
+        loss.generator_loss(fake)
+
+
+def test_maps_are_compared_place_by_place_or_by_their_means_and_scales_add():
+    real = [torch.randn(3, 1, 5, 4, dtype=torch.float64), torch.randn(3, 1, 2, 2, dtype=torch.float64)]
+    fake = [torch.randn_like(scale) for scale in real]
+    by_place = sum(torch.log1p(torch.exp(y - x)).mean() for x, y in zip(real, fake, strict=True))
+    by_image = sum(
+        torch.log1p(torch.exp(y.mean((1, 2, 3)) - x.mean((1, 2, 3)))).mean() for x, y in zip(real, fake, strict=True)
+    )
+    assert OBJECTIVES["relativistic"].discriminator_loss(real, fake).item() == pytest.approx(by_place.item(), abs=1e-12)
+    means = OBJECTIVES["relativistic_means"].discriminator_loss(real, fake).item()
+    assert means == pytest.approx(by_image.item(), abs=1e-12)
+    assert abs(by_place.item() - by_image.item()) > 0.01
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_what_is_added_to_all_scores_moves_no_player(name):
+    scores = torch.randn(2, 4, 1, 3, 3)
+    bias = torch.zeros((), requires_grad=True)
+    OBJECTIVES[name].discriminator_loss(*(scores + bias)).backward()
+    assert bias.grad.abs() < 1e-7
 
 
 def test_losses_average_over_a_map_and_add_over_scales():

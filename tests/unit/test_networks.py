@@ -38,10 +38,21 @@ def on_meta(make: type[nn.Module], *arguments: object, **options: object) -> nn.
         (lambda: on_meta(UNetGenerator, 3, 3), 54_413_955),
         (lambda: on_meta(PatchDiscriminator, 6, normalisation="batch"), 2_768_705),
         (lambda: on_meta(PatchDiscriminator, 3), 2_764_737),
+        (lambda: on_meta(ResnetGenerator, 3, 3, upsampling="blur"), 11_378_179),
+        (lambda: on_meta(PatchDiscriminator, 3, downsampling="blur"), 2_764_737),
         (lambda: on_meta(PixelDiscriminator, 3, filters=4), 65),
         (lambda: on_meta(PixelDiscriminator, 3, filters=4, normalisation="batch"), 72),
     ],
-    ids=["resnet_9blocks", "unet_256", "patchgan_pix2pix", "patchgan_cyclegan", "pixelgan", "pixelgan_batch"],
+    ids=[
+        "resnet_9blocks",
+        "unet_256",
+        "patchgan_pix2pix",
+        "patchgan_cyclegan",
+        "cut_generator",
+        "cut_discriminator",
+        "pixelgan",
+        "pixelgan_batch",
+    ],
 )
 def test_parameters_are_as_many_as_published(network, published: int) -> None:
     assert parameters(network()) == published
@@ -173,9 +184,16 @@ def test_unet_decoder_joins_the_encoders_features_of_its_size() -> None:
     torch.testing.assert_close(network(images), torch.tanh(network.head(F.relu(d2))))
 
 
-@pytest.mark.parametrize(("layers", "field"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
-def test_a_logit_sees_the_published_receptive_field(layers: int, field: int) -> None:
-    network = patch_discriminator(1, filters=1, layers=layers, normalisation="none").double()
+@pytest.mark.parametrize(
+    ("layers", "field", "downsampling"),
+    [
+        *((layers, field, "strided") for layers, field in ((0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286))),
+        *((layers, field, "blur") for layers, field in ((1, 18), (2, 40), (3, 84))),
+    ],
+)
+def test_a_logit_sees_the_published_receptive_field(layers: int, field: int, downsampling: str) -> None:
+    options = {"filters": 1, "layers": layers, "normalisation": "none", "downsampling": downsampling}
+    network = patch_discriminator(1, **options).double()
     for weight in network.parameters():
         nn.init.constant_(weight, 0.1)  # positive weights and images: no gradient cancels
     images = torch.rand(1, 1, field + 2**layers * 12, field + 2**layers * 12).double().requires_grad_()
@@ -195,6 +213,24 @@ def test_patch_discriminator_is_the_published_sequence() -> None:
     images = torch.randn(1, 3, 32, 32)
     x = F.leaky_relu(F.conv2d(images, first.weight, first.bias, stride=2, padding=1), 0.2)
     x = F.leaky_relu(F.instance_norm(F.conv2d(x, second.weight, second.bias, stride=2, padding=1)), 0.2)
+    x = F.leaky_relu(F.instance_norm(F.conv2d(x, third.weight, third.bias, padding=1)), 0.2)
+    expected = F.conv2d(x, network.head.weight, network.head.bias, padding=1)
+    torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_blurred_patch_discriminator_convolves_activates_and_then_halves() -> None:
+    """CUT's, against plain torch: [1, 2, 1] / 4 along rows and columns of a reflected map, every second place."""
+    torch.manual_seed(0)
+    network = PatchDiscriminator(3, filters=4, layers=2, downsampling="blur")
+    first, second, third = (stage.conv for stage in network.layers)
+    images, taps = torch.randn(1, 3, 32, 32), torch.tensor([1.0, 2.0, 1.0]) / 4
+
+    def halved(x: torch.Tensor) -> torch.Tensor:
+        x = F.pad(x, (1, 1, 1, 1), "reflect").unfold(2, 3, 2).unfold(3, 3, 2)
+        return torch.einsum("nchwij,i,j->nchw", x, taps, taps)
+
+    x = halved(F.leaky_relu(F.conv2d(images, first.weight, first.bias, padding=1), 0.2))
+    x = halved(F.leaky_relu(F.instance_norm(F.conv2d(x, second.weight, second.bias, padding=1)), 0.2))
     x = F.leaky_relu(F.instance_norm(F.conv2d(x, third.weight, third.bias, padding=1)), 0.2)
     expected = F.conv2d(x, network.head.weight, network.head.bias, padding=1)
     torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-5)

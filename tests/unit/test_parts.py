@@ -18,7 +18,11 @@ from translate.utils.settings import Settings
 def _spreads(network):
     """Of every convolution's weights times the root of what they sum over, and of the weights alone."""
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
-    weights = [layer.weight.detach() for layer in convolutions if layer.weight.numel() > 1000]
+    drawn = [
+        parametrized.weight.original if (parametrized := getattr(layer, "parametrizations", None)) else layer.weight
+        for layer in convolutions
+    ]  # spectral norm divides what was drawn
+    weights = [weight.detach() for weight in drawn if weight.numel() > 1000]
     assert weights and all((layer.bias == 0).all() for layer in convolutions if layer.bias is not None)
     return [float(weight.std()) for weight in weights], [float(w.std() * w[0].numel() ** 0.5) for w in weights]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from translate.losses import theory
-from translate.losses.adversarial import OBJECTIVES
+from translate.losses.adversarial import OBJECTIVES, AdversarialLoss
 
 LINE = torch.linspace(-20, 20, 4001, dtype=torch.float64)
 PAIRS = {
@@ -233,7 +233,7 @@ def test_the_loss_of_a_density_is_that_of_endless_samples():
     p, q = [0.25, 0.75], [0.5, 0.5]
     logits = torch.tensor([0.7, -1.1], dtype=torch.float64)
     real, fake = logits[[0, 1, 1, 1]], logits[[0, 1]]
-    for objective in OBJECTIVES.values():
+    for objective in (one for one in OBJECTIVES.values() if isinstance(one, AdversarialLoss)):
         by_density = theory.discriminator_loss(objective, p, q, logits)
         assert by_density.item() == pytest.approx(objective.discriminator_loss(real, fake).item(), abs=1e-12)
         assert theory.generator_loss(objective, q, logits).item() == pytest.approx(

@@ -1,15 +1,19 @@
 """The adversarial core: what a discriminator and a generator minimise, given logits.
 
-An objective is three elementwise terms on logits: a discriminator returns D(x) without a sigmoid, and the terms
-include the sigmoid in a stable form, -log sigmoid(x) = softplus(-x).
+An objective is three elementwise terms on logits, or one on the differences of real and fake images' logits: a
+discriminator returns D(x) without a sigmoid, and the terms include the sigmoid in a stable form, -log sigmoid(x) =
+softplus(-x).
 
 Sources: Goodfellow et al. 2014 (minimax, non-saturating), Mao et al. 2017 (LSGAN), Arjovsky et al. 2017
-(Wasserstein), Lim & Ye 2017 (hinge), Gulrajani et al. 2017 (WGAN-GP), Mescheder et al. 2018 (R1, R2).
+(Wasserstein), Lim & Ye 2017 (hinge), Gulrajani et al. 2017 (WGAN-GP), Mescheder et al. 2018 (R1, R2), Jolicoeur-
+Martineau 2019 and Huang et al. 2024 (relativistic pairing).
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +25,25 @@ Logits = Tensor | Sequence[Tensor]
 Score = Callable[[Tensor], Logits]
 
 
+class Objective(ABC):
+    """What the two players minimise, given logits."""
+
+    unsure: float | None
+    """The least loss of a discriminator that scores real and fake images alike; None where scores have no scale."""
+    sees_real: ClassVar[bool] = False
+    """Whether the generator's loss is of real images' logits, too."""
+
+    @abstractmethod
+    def discriminator_loss(self, real: Logits, fake: Logits) -> Tensor:
+        """The loss the discriminator minimises, a scalar."""
+
+    @abstractmethod
+    def generator_loss(self, fake: Logits, real: Logits | None = None) -> Tensor:
+        """The loss the generator minimises, a scalar. `real`: needed where `sees_real`."""
+
+
 @dataclass(frozen=True)
-class AdversarialLoss:
+class AdversarialLoss(Objective):
     """Three elementwise terms on logits: D's for real and for fake images, and G's for fake images.
 
     A loss is the mean of its term over a score map, summed over scales, in float32 whatever the logits' precision.
@@ -32,18 +53,49 @@ class AdversarialLoss:
     fake: Term
     generator: Term
     unsure: float | None = None
-    """The least loss of a discriminator that scores real and fake images alike; None where scores have no scale."""
 
     def discriminator_loss(self, real: Logits, fake: Logits) -> Tensor:
         """The loss the discriminator minimises: mean real term plus mean fake term."""
         return _mean(self.real, real) + _mean(self.fake, fake)
 
-    def generator_loss(self, fake: Logits) -> Tensor:
+    def generator_loss(self, fake: Logits, real: Logits | None = None) -> Tensor:
         """The loss the generator minimises: its mean term on fake images."""
         return _mean(self.generator, fake)
 
 
-OBJECTIVES: dict[str, AdversarialLoss] = {
+@dataclass(frozen=True)
+class RelativisticLoss(Objective):
+    """One term on D(x) - D(G(z)): D widens the gap between a real and a fake image, G closes it, so that neither can
+    win for all images at once (Huang et al. 2024, eq. 2).
+
+    The i-th real image is paired with the i-th fake one. They may be unrelated, but what D is told beside them
+    must not differ inside a pair, or it tells them apart by that.
+    """
+
+    gap: Term
+    by_image: bool = False
+    """Whether means of score maps are compared, rather than maps place by place."""
+    unsure: float | None = math.log(2)
+    sees_real = True
+
+    def discriminator_loss(self, real: Logits, fake: Logits) -> Tensor:
+        return self._loss(real, fake)
+
+    def generator_loss(self, fake: Logits, real: Logits | None = None) -> Tensor:
+        if real is None:
+            raise ValueError("a relativistic generator's loss needs the scores of real images")
+        return self._loss(fake, real)
+
+    def _loss(self, better: Logits, worse: Logits) -> Tensor:
+        pairs = zip(self._compared(better), self._compared(worse), strict=True)
+        return _mean(self.gap, [one - other for one, other in pairs])
+
+    def _compared(self, logits: Logits) -> list[Tensor]:
+        scales = [full_precision(scale) for scale in _scales(logits)]
+        return [_per_image(scale) for scale in scales] if self.by_image else scales
+
+
+OBJECTIVES: dict[str, Objective] = {
     # min_G max_D E log sigmoid(D(x)) + E log(1 - sigmoid(D(G(z)))): saturates where D is sure.
     "minimax": AdversarialLoss(
         real=lambda logits: F.softplus(-logits),
@@ -77,6 +129,9 @@ OBJECTIVES: dict[str, AdversarialLoss] = {
         generator=lambda logits: -logits,
         unsure=2.0,
     ),
+    # -log sigmoid(D(x) - D(G(z))); with R1 and R2, without which it need not converge, it is R3GAN's.
+    "relativistic": RelativisticLoss(gap=lambda gap: F.softplus(-gap)),
+    "relativistic_means": RelativisticLoss(gap=lambda gap: F.softplus(-gap), by_image=True),
 }
 
 
@@ -118,6 +173,10 @@ def _scales(logits: Logits) -> Sequence[Tensor]:
     return [logits] if isinstance(logits, Tensor) else logits
 
 
+def _per_image(scores: Tensor) -> Tensor:
+    return scores.flatten(1).mean(1) if scores.dim() > 1 else scores
+
+
 def full_precision(values: Tensor) -> Tensor:
     """float16 and bfloat16 as float32, where squares and exponentials do not overflow; other types unchanged."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
@@ -127,8 +186,7 @@ def _slope_squared(score: Score, images: Tensor) -> Tensor:
     """|grad_x D(x)|^2 per image (batch,), differentiable once more; in full precision even under autocast."""
     images = images.requires_grad_()
     with torch.autocast(images.device.type, enabled=False):
-        per_image = [scale.flatten(1).mean(1) if scale.dim() > 1 else scale for scale in _scales(score(images))]
-        total = torch.stack([scores.sum() for scores in per_image]).sum()
+        total = torch.stack([_per_image(scale).sum() for scale in _scales(score(images))]).sum()
         (slope,) = torch.autograd.grad(total, images, create_graph=True)
     # The root's derivative at 0 is infinite; the smallest normal number keeps a flat critic's gradient finite.
     return slope.flatten(1).square().sum(1) + torch.finfo(slope.dtype).tiny

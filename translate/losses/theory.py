@@ -149,7 +149,9 @@ def minimax_value(p: Values, q: Values, logits: Tensor) -> Tensor:
 
     Its maximum over all D is 2 js(p, q) - log 4 (Goodfellow et al. 2014, Theorem 1).
     """
-    return -discriminator_loss(OBJECTIVES["minimax"], p, q, logits)
+    minimax = OBJECTIVES["minimax"]
+    assert isinstance(minimax, AdversarialLoss)
+    return -discriminator_loss(minimax, p, q, logits)
 
 
 def _expectation(density: Tensor, term: Term, logits: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from translate.models.base import Model
 from translate.models.cgan import CGAN
+from translate.models.cut import CUT
 from translate.models.cyclegan import CycleGAN
 from translate.models.direct import Direct
 from translate.models.gan import GAN
@@ -16,6 +17,7 @@ from translate.models.vae import VAE
 MODELS: dict[str, type[Model]] = {
     "pix2pix": Pix2Pix,
     "cyclegan": CycleGAN,
+    "cut": CUT,
     "direct": Direct,
     "stargan": StarGAN,
     "stargan-v2": StarGANv2,

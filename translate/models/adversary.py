@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Self
 
+import torch
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from torch import Tensor, nn
 
+from translate.errors import ConfigurationError
 from translate.losses.adversarial import (
     OBJECTIVES,
     Logits,
@@ -61,8 +63,16 @@ class Adversary(nn.Module):
     """The losses under `settings`. `score` maps images (batch, channels, height, width) to logits: a discriminator, or
     a lambda around one that adds its condition."""
 
-    def __init__(self, settings: AdversarialSettings) -> None:
+    def __init__(self, settings: AdversarialSettings, pairs: bool = True) -> None:
+        """`pairs`: whether the method's discriminators see as many generated as real images, under the same conditions.
+        Raises ConfigurationError where they do not and the objective compares them in pairs."""
         super().__init__()
+        if OBJECTIVES[settings.objective].sees_real and not pairs:
+            raise ConfigurationError(
+                f"model.adversarial.objective {settings.objective} compares each real image with a generated one, and "
+                "this method's discriminator sees more of these than of those: set model.adversarial.objective: "
+                "nonsaturating"
+            )
         self.settings = settings
         self.loss = OBJECTIVES[settings.objective]
         self.augment = DifferentiableAugment(settings.augment)
@@ -103,9 +113,15 @@ class Adversary(nn.Module):
         }
         return {kind: weight * penalty() for kind, (weight, penalty) in penalties.items() if weight}
 
-    def generator_loss(self, score: Score, fake: Tensor) -> Tensor:
-        """The generator's loss, a scalar, given generated images, which are augmented before they are scored."""
-        return self.loss.generator_loss(score(self.augment(fake)))
+    def generator_loss(self, score: Score, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """The generator's loss, a scalar, given generated images, which are augmented before they are scored, and real
+        ones, with which some objectives compare them. Raises ValueError if these lack."""
+        return self.loss.generator_loss(score(self.augment(fake)), self.standard(score, real))
+
+    @torch.no_grad()
+    def standard(self, score: Score, real: Tensor | None) -> Logits | None:
+        """The scores of real images that generated ones are compared with; None if the objective compares nothing."""
+        return score(self.augment(real)) if self.loss.sees_real and real is not None else None
 
     def _constrain(self, discriminators: Sequence[nn.Module]) -> None:
         if self.settings.clip:

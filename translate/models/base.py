@@ -97,6 +97,8 @@ class Model(nn.Module, ABC):
     """Whether samples of the input may be several images, whose planes come one after another; likewise."""
     may_enlarge: ClassVar[bool] = False
     """Whether its generator may make images larger than those it takes; likewise."""
+    only_for_losses: ClassVar[frozenset[str]] = frozenset()
+    """Networks that move with the generators and have no part in what they make: their weights are not averaged."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
@@ -228,8 +230,7 @@ class ImageTranslator(nn.Module, ABC):
             raise ConfigurationError(f"--to {names}: an image goes to one domain at a time")
 
     def drawn_style(self, seed: int, to: int) -> Style:
-        """The style of domain `to` that random numbers of that seed give. Raises ConfigurationError for a model without
-        styles, as `read_style` does."""
+        """The style of domain `to` of that seed. Raises ConfigurationError without styles, as `read_style` does."""
         raise no_styles(f"seed:{seed}")
 
     def read_style(self, image: Tensor, to: int, name: str) -> Style:

@@ -44,7 +44,7 @@ class CGAN(Sampler):
         super().__init__(config, images)
         self.config, self.domains = config, images.domains
         labels = require_classes(images)
-        self.adversary = Adversary(config.adversarial)
+        self.adversary = Adversary(config.adversarial, pairs=False)
         size = images.side(config.name)
         self.generator = config.generator.generator(config.code + labels, images.channels, size)
         self.discriminator = config.discriminator.discriminator(images.channels, size, labels, outputs=1)

@@ -104,7 +104,7 @@ class CycleGAN(Translator):
     def _towards(self, name: str, generator: nn.Module, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Losses:
         """The losses that tie a generator to its domain: its images pass for real ones, and the domain's own images
         stay as they are."""
-        losses = {f"adversarial/{name}": self.adversary.generator_loss(discriminator, fake)}
+        losses = {f"adversarial/{name}": self.adversary.generator_loss(discriminator, fake, real)}
         if self.config.identity:
             losses[f"identity/{name}"] = self.config.cycle * self.config.identity * l1(generator(real), real)
         return losses

@@ -75,7 +75,7 @@ class Direct(Translator):
     def _generator_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         distance = l1 if self.config.content == "pixels" else self._encoder_distance
         return {
-            "adversarial": self.adversary.generator_loss(self.discriminator, fakes["b"]),
+            "adversarial": self.adversary.generator_loss(self.discriminator, fakes["b"], batch.b),
             "content": self.config.content_weight * distance(reduced(fakes["b"], self.scale), batch.a),
         }
 

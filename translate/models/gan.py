@@ -62,7 +62,7 @@ class GAN(Sampler):
         return losses | divergence(self.config.adversarial, losses["adversarial"])
 
     def _generator_losses(self, batch: Plain, fakes: Fakes) -> Losses:
-        return {"adversarial": self.adversary.generator_loss(self.discriminator, fakes["fake"])}
+        return {"adversarial": self.adversary.generator_loss(self.discriminator, fakes["fake"], batch.images)}
 
     def _generate(self, count: int) -> Tensor:
         images: Tensor = self.generator(draw_noise(self.config.noise, count, self.config.code, self.generator))

@@ -12,6 +12,8 @@ from translate.networks.mlp import MLPSettings
 from translate.networks.patchgan import PatchSettings, StridedSettings
 from translate.networks.resnet import ResnetSettings
 from translate.networks.settings import DiscriminatorSettings, GeneratorSettings, SamplerNetworkSettings
+from translate.networks.settings import Generator as GeneratorNetwork
+from translate.networks.spade import SPADESettings
 from translate.networks.srresnet import SRResnetSettings
 from translate.networks.unet import UNetSettings
 from translate.networks.weights_file import UnsafeFileError
@@ -21,6 +23,7 @@ GENERATORS: dict[str, type[GeneratorSettings]] = {
     "resnet": ResnetSettings,
     "unet": UNetSettings,
     "srresnet": SRResnetSettings,
+    "spade": SPADESettings,
 }
 DISCRIMINATORS: dict[str, type[DiscriminatorSettings]] = {"patch": PatchSettings, "strided": StridedSettings}
 SAMPLER_NETWORKS: dict[str, type[SamplerNetworkSettings]] = {"mlp": MLPSettings, "dcgan": DCGANSettings}
@@ -35,6 +38,16 @@ EXTENDED: dict[str, type] = {
 Generator = Annotated[GeneratorSettings, OneOf(GENERATORS)]
 Discriminator = Annotated[DiscriminatorSettings, OneOf(DISCRIMINATORS, default="patch")]
 SamplerNetwork = Annotated[SamplerNetworkSettings, OneOf(SAMPLER_NETWORKS)]
+
+
+def require_features(network: GeneratorNetwork, kind: str, method: str) -> None:
+    """Raises ConfigurationError, with a kind that helps, for a generator without inner features, which the method
+    compares."""
+    if not network.feature_channels:
+        raise ConfigurationError(
+            f"model.generator.kind {kind}: says of no inner features, and {method} compares an image and its "
+            "translation by them; set model.generator.kind: resnet"
+        )
 
 
 def perceptual_distance(key: str, weights: Path) -> PerceptualDistance:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from translate.data.batch import Paired
 from translate.data.planes import coloured, columns
+from translate.errors import ConfigurationError
+from translate.losses.feature_matching import feature_matching
 from translate.losses.labels import cross_entropy, where_labelled
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Request, Translator, Turn, l1
@@ -28,10 +30,26 @@ class Pix2PixConfig(Settings):
     alone."""
     reconstruction: float = Field(100.0, ge=0)
     """Weight of |target - G(input)|; of label maps, of the cross-entropy."""
+    feature_matching: float = Field(0.0, ge=0)
+    """Weight of the distance of a translation to its target as the discriminator's layers see them, 10 in pix2pixHD and
+    SPADE; 0 switches it off."""
     convert_mode: Literal["train", "eval"] = "train"
     """`train`, as published, keeps dropout (the only noise) and the image's own batch statistics in conversion."""
     generator: Generator = UNetSettings()
     discriminator: Discriminator = PatchSettings(normalisation="batch")
+
+    @model_validator(mode="after")
+    def _matching_is_possible(self) -> Self:
+        if self.feature_matching and not self.adversarial_weight:
+            raise ValueError(
+                "feature_matching has no effect without a discriminator; leave it out, or adversarial_weight"
+            )
+        if self.feature_matching and self.adversarial.augment:
+            raise ValueError(
+                "feature_matching compares an image with its target, which adversarial.augment changes in other ways; "
+                "leave one of them out"
+            )
+        return self
 
 
 class Pix2Pix(Translator):
@@ -57,6 +75,11 @@ class Pix2Pix(Translator):
         self.generator = config.generator.between(inputs, targets, images.size)
         judged = config.adversarial_weight > 0
         self.discriminator = config.discriminator.initialised(inputs + targets, images.size) if judged else None
+        if config.feature_matching and not hasattr(self.discriminator, "maps"):
+            raise ConfigurationError(
+                f"model.discriminator.kind {config.discriminator.kind}: does not say what its layers see, which "
+                "model.feature_matching compares; set model.discriminator.kind: patch"
+            )
         self.enlarged = enlargement(self.scale)
 
     @classmethod
@@ -85,9 +108,20 @@ class Pix2Pix(Translator):
         reconstruction = {"reconstruction": self.config.reconstruction * distance(output, batch.target)}
         if self.discriminator is None:
             return reconstruction
-        seen = torch.cat([self.enlarged(batch.input), output], 1)
-        loss = self.adversary.generator_loss(self.discriminator, seen)
-        return {"adversarial": self.config.adversarial_weight * loss, **reconstruction}
+        given = self.enlarged(batch.input)
+        fake, real = (torch.cat([given, image], 1) for image in (output, batch.target))
+        return {**self._adversarial(self.discriminator, fake, real), **reconstruction}
+
+    def _adversarial(self, discriminator: Any, fake: Tensor, real: Tensor) -> Losses:
+        """The losses that the discriminator gives to pairs of input and output."""
+        weight, matching = self.config.adversarial_weight, self.config.feature_matching
+        if not matching:
+            return {"adversarial": weight * self.adversary.generator_loss(discriminator, fake, real)}
+        seen = discriminator.maps(fake)
+        with torch.no_grad():
+            wanted = discriminator.maps(real)
+        loss = self.adversary.loss.generator_loss(*([maps[-1] for maps in each] for each in (seen, wanted)))
+        return {"adversarial": weight * loss, "feature_matching": matching * feature_matching(seen, wanted)}
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
         """Converts one image at a time, so that batch statistics and noise depend on that image only."""

@@ -66,7 +66,7 @@ class StackGAN(Sampler):
                 f"data.size is {size}; with model.enlargement {config.enlargement} it must be a multiple of "
                 f"{4 * config.enlargement}"
             )
-        self.adversary = Adversary(config.adversarial)
+        self.adversary = Adversary(config.adversarial, pairs=False)
         # Named as parts of the generators, which they are.
         self.generator_one_condition = ConditioningAugmentation(labels, config.condition)
         self.generator_two_condition = ConditioningAugmentation(labels, config.condition)

@@ -86,9 +86,10 @@ class StarGAN(Relabeller):
     def _generator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         fake, wanted = fakes["fake"], fakes["wanted"]
         score, read = self.discriminator(self.adversary.augment(fake))
+        standard = self.adversary.standard(self.discriminator.score, batch.images)
         back = self._generate(fake, batch.labels)
         return {
-            "adversarial": self.adversary.loss.generator_loss(score),
+            "adversarial": self.adversary.loss.generator_loss(score, standard),
             "classification": self.config.classification * self.labels.loss(read, wanted),
             "reconstruction": self.config.reconstruction * l1(back, batch.images),
             "label_accuracy/generated": self.labels.accuracy(read, wanted),

@@ -62,7 +62,7 @@ class StarGANv2(Translator):
         super().__init__(config, images)
         self.config, self.size, self.domains = config, images.crop, images.domains
         channels, style, count = images.channels, config.style, len(images.domains)
-        self.adversary = Adversary(config.adversarial)
+        self.adversary = Adversary(config.adversarial, pairs=False)
         self.generator = config.generator.build(channels, style)
         self.mapping = config.mapping.build(style, count)
         self.style_encoder = config.style_encoder.encoder(channels, style, count, images.size)

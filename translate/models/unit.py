@@ -115,8 +115,8 @@ class UNIT(Translator):
 
     def _coders_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         losses = {
-            "adversarial/a": self.adversary.generator_loss(self.discriminator_a, fakes["a"]),
-            "adversarial/b": self.adversary.generator_loss(self.discriminator_b, fakes["b"]),
+            "adversarial/a": self.adversary.generator_loss(self.discriminator_a, fakes["a"], batch.a),
+            "adversarial/b": self.adversary.generator_loss(self.discriminator_b, fakes["b"], batch.b),
         }
         if self.config.code_adversary:
             losses["code"] = self.config.code_adversary * self._code_loss(fakes["mean b"], fakes["mean a"])

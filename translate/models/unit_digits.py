@@ -75,7 +75,7 @@ class UNITDigits(ClassifyingTranslator):
                 f"unit-digits has networks for {SIZE} px: set data.size to {SIZE}, not {images.crop}"
             )
         self.config, self.domains = config, images.domains
-        self.adversary = Adversary(config.adversarial)
+        self.adversary = Adversary(config.adversarial, pairs=False)
         self.autoencoders = CoupledDigitAutoencoders(images.channels, config.filters)
         self.discriminators = CoupledDigitDiscriminators(
             images.channels, config.discriminator_filters, sum(g.size for g in images.groups)

@@ -17,6 +17,7 @@ from translate.networks.conv_as_matmul import ConvTranspose2d
 
 Normalisation = Literal["instance", "affine_instance", "batch", "none"]
 Upsampling = Literal["transposed", "resize", "pixel_shuffle", "blur"]
+Downsampling = Literal["strided", "blur"]
 Padding = Literal["reflect", "replicate", "zeros"]
 Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
 Layer = TypeVar("Layer", bound=nn.Module)

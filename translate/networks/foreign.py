@@ -1,4 +1,4 @@
-"""Reads and writes weights of the PyTorch port of pix2pix and CycleGAN, of CUT's generator and of the released StarGAN.
+"""Reads and writes weights of the PyTorch port of pix2pix and CycleGAN, of CUT and of the released StarGAN.
 
 The widely used port is junyanz/pytorch-CycleGAN-and-pix2pix. Its `*_net_G.pth` and `*_net_D.pth`, CUT's files of the
 same names, and StarGAN's `*-G.ckpt` and `*-D.ckpt`, are bare state dicts with the keys that `foreign_names` makes.
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d, Normalisation, layers_of
+from translate.networks.blocks import BatchNorm2d, BlurPool2d, Downsampling, InstanceNorm2d, Normalisation, layers_of
 from translate.networks.foreign_names import module_names
 from translate.networks.measured import no_larger_than
 from translate.networks.patchgan import PatchDiscriminator, PixelDiscriminator
@@ -45,10 +45,10 @@ def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
     """Builds the untrained network that has these keys and shapes.
 
     Recognises ResNet generators (any blocks, with or without dropout, CUT's antialiased ones), U-Nets (any depth),
-    PatchGANs (any layers) and PixelGANs, with instance, batch or no norm and any channels and filters; and StarGAN's
-    generator and discriminator with any labels, channels, filters and depth. A U-Net's keys do not tell whether it has
-    dropout, so `dropout` does (0.5 in the port's pix2pix, none in its CycleGAN). Raises ValueError for other keys,
-    NamedError if they are those of a network that is known (see `SIGNATURES`).
+    PatchGANs (any layers, CUT's, too) and PixelGANs, with instance, batch or no norm and any channels and filters; and
+    StarGAN's generator and discriminator with any labels, channels, filters and depth. A U-Net's keys do not tell
+    whether it has dropout, so `dropout` does (0.5 in the port's pix2pix, none in its CycleGAN). Raises ValueError for
+    other keys, NamedError if they are those of a network that is known (see `SIGNATURES`).
     """
     try:
         with no_larger_than(state):
@@ -69,9 +69,9 @@ def _recognise(state: State, dropout: float) -> PortNetwork:
         filters, channels = state["net.0.weight"].shape[:2]
         return PixelDiscriminator(channels, filters=filters, normalisation=_normalisation(state, "net.2", "net.3"))
     if {"model.0.weight", "model.2.weight", "model.5.weight"} <= state.keys():
-        filters, channels = state["model.0.weight"].shape[:2]
-        kind, layers = _normalisation(state, "model.2", "model.3"), len(_convolutions(state)) - 2
-        return PatchDiscriminator(channels, filters=filters, layers=layers, normalisation=kind)
+        return _patchgan(state, "strided", "model.2", "model.3")
+    if {"model.0.weight", "model.2.filt", "model.3.weight"} <= state.keys():
+        return _patchgan(state, "blur", "model.3", "model.4")
     raise ValueError(
         "not a network of the PyTorch port of pix2pix and CycleGAN (ResNet, U-Net, PatchGAN or PixelGAN), "
         f"nor StarGAN's: keys {', '.join(list(state)[:4]) or 'none'}, ..."
@@ -150,6 +150,13 @@ def _resnet(state: State) -> ResnetGenerator:
     )
 
 
+def _patchgan(state: State, downsampling: Downsampling, conv: str, norm: str) -> PatchDiscriminator:
+    """`conv` and `norm`: the second convolution, and the layer behind it."""
+    filters, channels = state["model.0.weight"].shape[:2]
+    kind, layers = _normalisation(state, conv, norm), len(_convolutions(state)) - 2
+    return PatchDiscriminator(channels, filters=filters, layers=layers, normalisation=kind, downsampling=downsampling)
+
+
 def _unet(state: State, dropout: float) -> UNetGenerator:
     filters, channels_in = state["model.model.0.weight"].shape[:2]
     channels_out = state["model.model.3.weight"].shape[1]
@@ -226,5 +233,5 @@ def _biasless(network: nn.Module) -> set[str]:
 
 def _convolutions(state: State) -> list[str]:
     """The keys of convolution weights in the network's order, by their positions in its nn.Sequential."""
-    convolutions = [key for key, value in state.items() if value.dim() == 4]
+    convolutions = [key for key, value in state.items() if value.dim() == 4 and not key.endswith(".filt")]
     return sorted(convolutions, key=lambda key: [int(place) for place in re.findall(r"\d+", key)])

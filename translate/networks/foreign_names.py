@@ -21,10 +21,9 @@ def module_names(network: nn.Module) -> dict[str, str]:
             return _resnet(network, "main", "main", padding=0)  # padded with zeros, by the convolutions themselves
         case UNetGenerator():
             return _unet(len(network.down) - 1)
-        case PatchDiscriminator():
-            return _discriminator("model", len(network.layers))
-        case PixelDiscriminator():
-            return _discriminator("net", len(network.layers))
+        case PatchDiscriminator() | PixelDiscriminator():
+            blur = 1 if layers_of(network, BlurPool2d) else 0
+            return _discriminator("net" if isinstance(network, PixelDiscriminator) else "model", network.layers, blur)
         case StarGANDiscriminator():
             names = {f"layers.{number}.conv": f"main.{2 * number}" for number in range(len(network.layers))}
             return names | {"score_head": "conv1", "class_head": "conv2"}
@@ -62,11 +61,13 @@ def _unet(innermost: int) -> dict[str, str]:
     return names | {f"down.{innermost}.conv": f"{block}.1"} | _pair("up.0.conv", "up.0.norm", block, 3)
 
 
-def _discriminator(root: str, stages: int) -> dict[str, str]:
-    names = {"layers.0.conv": f"{root}.0", "head": f"{root}.{3 * stages - 1}"}
-    for number in range(1, stages):
-        names |= _pair(f"layers.{number}.conv", f"layers.{number}.norm", root, 3 * number - 1)
-    return names
+def _discriminator(root: str, stages: nn.Sequential, blur: int) -> dict[str, str]:
+    """`blur`: the number of layers that only blur, behind all stages but the last."""
+    place, names = 2 + blur, {"layers.0.conv": f"{root}.0"}
+    for number in range(1, len(stages)):
+        names |= _pair(f"layers.{number}.conv", f"layers.{number}.norm", root, place)
+        place += 3 + (blur if number < len(stages) - 1 else 0)
+    return names | {"head": f"{root}.{place}"}
 
 
 def _pair(conv: str, norm: str, root: str, place: int) -> dict[str, str]:

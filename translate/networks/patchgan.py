@@ -1,7 +1,8 @@
 """Discriminators of patches: one logit per place in an image."""
 
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
-from translate.networks.blocks import Normalisation, PaddedConv2d, layers_of, named
+from translate.networks.blocks import Downsampling, Normalisation, PaddedConv2d, layers_of, named
 from translate.networks.settings import DiscriminatorSettings, require_at_least
 from translate.utils.sides import Size
 
@@ -22,8 +23,8 @@ class PatchwiseSettings(DiscriminatorSettings):
     """Number of strided layers: with more of them, each logit sees a larger patch."""
     normalisation: Normalisation = "instance"
     """After each convolution but the first and the last."""
-    spectral: bool = False
-    """Spectral norm on every convolution (Miyato et al. 2018)."""
+    spectral: bool | Literal["inner"] = False
+    """Spectral norm on every convolution (Miyato et al. 2018); `inner`: on all but the first and the last (SPADE)."""
     scales: int = Field(1, ge=1, le=4)
     """Number of discriminators, each of which sees an image half as large as the one before."""
 
@@ -54,6 +55,10 @@ class PatchSettings(PatchwiseSettings):
     """PatchGAN: `layers` strided layers see 16, 34, 70 (3), 142, 286 (5), ... pixels, and no layers a single one."""
 
     kind: Literal["patch"] = "patch"
+    downsampling: Downsampling = "strided"
+    """How maps are halved. `blur` is CUT's anti-aliased one, convolution first: 18, 40, 84 (3), 172, ... pixels."""
+    padding: Literal[1, 2] = 1
+    """Zeros around each map: 1 as in pix2pix, 2 as in pix2pixHD and SPADE, whose maps of logits are larger."""
 
     @property
     def last_map(self) -> int:
@@ -84,8 +89,9 @@ class PatchDiscriminator(nn.Module):
 
     `layers` 4x4 convolutions of stride 2 to f, 2f, 4f, 8f, 8f, ... filters, one of stride 1, and one to the logit; the
     first and the last are not normalised (Isola et al. 2017, appendix 6.1.2). Each logit sees a square with sides of
-    `receptive_field` pixels: 16, 34, 70, 142, 286 for 1 to 5 layers. `options` are those of `PatchSettings` but for
-    `scales`. Raises ValueError for others, and for 0 layers.
+    `receptive_field` pixels: 16, 34, 70, 142, 286 for 1 to 5 layers. With `downsampling: blur`, each convolution of
+    stride 2 is one of stride 1, activated and blurred (CUT's code): 18, 40, 84, 172, 348 pixels. `options` are those of
+    `PatchSettings` but for `scales`. Raises ValueError for others, and for 0 layers.
     """
 
     def __init__(self, channels: int, **options: Any) -> None:
@@ -94,25 +100,33 @@ class PatchDiscriminator(nn.Module):
         layers, normalisation = own.layers, own.normalisation
         if layers < 1:
             raise ValueError(f"a patch discriminator needs at least 1 strided layer, not {layers}")
-        self.receptive_field = 9 * 2**layers - 2
+        blurred = own.downsampling == "blur"
+        self.receptive_field = 11 * 2**layers - 4 if blurred else 9 * 2**layers - 2
         widths = [own.filters * min(2**level, 8) for level in range(layers + 1)]
-        stages = [named(conv=_conv4(channels, widths[0], 2, bias=True), activation=nn.LeakyReLU(0.2))]
+        halving = 1 if blurred else 2
+        conv4 = partial(_conv4, padding=own.padding)
+        stages = [named(conv=conv4(channels, widths[0], halving, bias=True), activation=nn.LeakyReLU(0.2))]
         for level, width in enumerate(widths[1:], start=1):
-            stride = 2 if level < layers else 1
+            stride = halving if level < layers else 1
             stages.append(
                 named(
-                    conv=_conv4(widths[level - 1], width, stride, blocks.needs_bias(normalisation)),
+                    conv=conv4(widths[level - 1], width, stride, blocks.needs_bias(normalisation)),
                     norm=blocks.normalisation(normalisation, width),
                     activation=nn.LeakyReLU(0.2),
                 )
             )
+        for stage in stages[:-1] if blurred else ():
+            stage.add_module("blur", blocks.BlurPool2d())
         self.layers = nn.Sequential(*stages)
-        self.head = _conv4(widths[-1], 1, 1, bias=True)
-        if own.spectral:
-            _constrain(self)
+        self.head = conv4(widths[-1], 1, 1, bias=True)
+        _constrain(self, own.spectral)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.layers(images))
+
+    def maps(self, images: Tensor) -> list[list[Tensor]]:
+        """What each layer makes of the images, the logits last; of this one scale."""
+        return [_maps([*self.layers, self.head], images)]
 
 
 class PixelDiscriminator(nn.Module):
@@ -138,11 +152,14 @@ class PixelDiscriminator(nn.Module):
             ),
         )
         self.head = nn.Conv2d(2 * filters, 1, 1, bias=bias)
-        if own.spectral:
-            _constrain(self)
+        _constrain(self, own.spectral)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.layers(images))
+
+    def maps(self, images: Tensor) -> list[list[Tensor]]:
+        """As `PatchDiscriminator.maps`."""
+        return [_maps([*self.layers, self.head], images)]
 
 
 class StridedDiscriminator(nn.Module):
@@ -169,11 +186,14 @@ class StridedDiscriminator(nn.Module):
             )
         )
         self.head = nn.Conv2d(widths[-1], 1, 1)
-        if own.spectral:
-            _constrain(self)
+        _constrain(self, own.spectral)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.layers(images))
+
+    def maps(self, images: Tensor) -> list[list[Tensor]]:
+        """As `PatchDiscriminator.maps`."""
+        return [_maps([*self.layers, self.head], images)]
 
 
 class MultiscaleDiscriminator(nn.Module):
@@ -189,12 +209,18 @@ class MultiscaleDiscriminator(nn.Module):
         self.scales = nn.ModuleList(make() for _ in range(scales))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        scores = []
+        return [discriminator(seen) for discriminator, seen in self._each(images)]
+
+    def maps(self, images: Tensor) -> list[list[Tensor]]:
+        """For each scale, finest first, what each of its layers makes of the images, the logits last."""
+        return [maps for discriminator, seen in self._each(images) for maps in discriminator.maps(seen)]
+
+    def _each(self, images: Tensor) -> Iterator[tuple[Any, Tensor]]:
+        """Each scale's discriminator, and the images as large as it sees them."""
         for number, discriminator in enumerate(self.scales):
             if number:
                 images = F.avg_pool2d(images, 3, stride=2, padding=1, count_include_pad=False)
-            scores.append(discriminator(images))
-        return scores
+            yield discriminator, images
 
 
 def patch_discriminator(channels: int, **options: Any) -> PatchDiscriminator | PixelDiscriminator:
@@ -202,10 +228,16 @@ def patch_discriminator(channels: int, **options: Any) -> PatchDiscriminator | P
     return (PixelDiscriminator if options.get("layers") == 0 else PatchDiscriminator)(channels, **options)
 
 
-def _conv4(channels_in: int, channels_out: int, stride: int, bias: bool) -> nn.Conv2d:
-    return nn.Conv2d(channels_in, channels_out, 4, stride=stride, padding=1, bias=bias)
+def _conv4(channels_in: int, channels_out: int, stride: int, bias: bool, padding: int) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 4, stride=stride, padding=padding, bias=bias)
 
 
-def _constrain(network: nn.Module) -> None:
-    for layer in layers_of(network, nn.Conv2d):
+def _constrain(network: nn.Module, which: bool | Literal["inner"]) -> None:
+    layers = layers_of(network, nn.Conv2d)
+    for layer in (layers[1:-1] if which == "inner" else layers) if which else ():
         spectral_norm(layer)
+
+
+def _maps(layers: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
+    """What each layer makes of the one before."""
+    return [*accumulate(layers, lambda features, layer: layer(features), initial=images)][1:]

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 from translate.errors import ConfigurationError
 from translate.networks import blocks
-from translate.networks.blocks import Normalisation, PaddedConv2d, Padding, Upsampling, named, needs_bias
+from translate.networks.blocks import Normalisation, PaddedConv2d, Padding, Upsampling, continued, named, needs_bias
 from translate.networks.recompute import recomputed
 from translate.networks.settings import Generator, GeneratorSettings, require_at_least
 from translate.utils.sides import Size
+
+_COMPARED = (0, 4)
+"""The residual blocks whose outputs are `features`: the first and the fifth, or the last of fewer (CUT's code)."""
 
 
 class ResnetSettings(GeneratorSettings):
@@ -72,6 +75,9 @@ class ResnetGenerator(Generator):
     be multiples of `stride`, and at least 2 * `stride`: reflection needs two pixels. `options` are those of
     `ResnetSettings`. Raises ValueError for others, and for `residual` with `channels_in` different from
     `channels_out`.
+
+    Its `features` are those that CUT compares (Park et al. 2020, appendix C.2): the padded images, the convolutions on
+    the way down before they are normalised (and blurred), the first residual block and the fifth.
     """
 
     def __init__(self, channels_in: int, channels_out: int, **options: Any) -> None:
@@ -79,7 +85,7 @@ class ResnetGenerator(Generator):
         self.settings = own = ResnetSettings(**options)
         if own.residual is True and channels_in != channels_out:
             raise ValueError(f"a residual generator keeps the channels: {channels_in} in, {channels_out} out")
-        self.residual, self.checkpointing = own.residual, own.checkpointing
+        self.residual, self.padding, self.checkpointing = own.residual, own.padding, own.checkpointing
         self.stride = 2**own.downsamplings
         norm, upsampling, padding = own.normalisation, own.upsampling, own.padding
         widths = [own.filters * 2**level for level in range(own.downsamplings + 1)]
@@ -89,6 +95,9 @@ class ResnetGenerator(Generator):
         self.body = nn.Sequential(*(ResidualBlock(widths[-1], norm, padding, own.dropout) for _ in range(own.blocks)))
         self.up = nn.Sequential(*(_up(wide, narrow, norm, upsampling) for narrow, wide in reversed(levels)))
         self.head = conv7(own.filters, channels_out, bias=True, padding=padding)
+        self.compared = sorted({min(number, own.blocks - 1) for number in _COMPARED if own.blocks})
+        self._inside = max(self.compared, default=-1) + 1  # so many blocks, none behind the last that is compared
+        self.feature_channels = channels_in, *widths[1:], *(widths[-1] for _ in self.compared)
 
     def forward(self, images: Tensor) -> Tensor:
         if self.checkpointing and self.training:
@@ -97,6 +106,36 @@ class ResnetGenerator(Generator):
                 features = recomputed(part, features)
         else:
             features = self.up(self.body(self.down(self.stem(images))))
+        return self._made(images, features)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        return self._encoded(images)[1]
+
+    def with_features(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        inner, compared = self._encoded(images)
+        for part in (*self.body[self._inside :], *self.up):
+            inner = self._through(part, inner)
+        return self._made(images, inner), compared
+
+    def _encoded(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the last block that is compared gives, and all that is compared."""
+        compared = [continued(images, 3, "constant" if self.padding == "zeros" else self.padding)]
+        inner = self._through(self.stem, images)
+        for level in self.down:
+            conv, *rest = level.children()
+            compared.append(conv(inner))
+            inner = self._through(nn.Sequential(*rest), compared[-1])
+        for number in range(self._inside):
+            inner = self._through(self.body[number], inner)
+            if number in self.compared:
+                compared.append(inner)
+        return inner, compared
+
+    def _through(self, part: nn.Module, features: Tensor) -> Tensor:
+        return recomputed(part, features) if self.checkpointing and self.training else part(features)
+
+    def _made(self, images: Tensor, features: Tensor) -> Tensor:
+        """The images that the last features become; `images` went in."""
         fakes = self.head(features)
         if not self.residual:
             return torch.tanh(fakes)

@@ -25,6 +25,17 @@ class Generator(nn.Module):
     """Heights and widths must be multiples of this."""
     scale: int = 1
     """How many times higher and wider its images are than those it takes."""
+    feature_channels: tuple[int, ...] = ()
+    """Of the inner features that it gives, from the outermost inwards; empty for a generator that gives none."""
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """What its layers see of the images, one map (batch, channels, height, width) for each of `feature_channels`,
+        for losses that compare images place by place; nothing behind the last of them is computed."""
+        raise NotImplementedError
+
+    def with_features(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The images that it makes, and its `features` of those it takes, in one pass."""
+        raise NotImplementedError
 
 
 class SampleGenerator(nn.Module):

@@ -44,7 +44,6 @@ SIGNATURES = (
         (r"^(generator|autoencoders)\w*\.(stem|encoders|down)\.",),
     ),
     Signature("CUT's projection of features (netF)", _GENERATOR + ", ..._net_G.pth", (r"^mlp_\d+\.0\.weight$",), 2),
-    Signature("a discriminator of CUT", _GENERATOR + ", ..._net_G.pth", (r"^model\.2\.filt$",)),
     Signature(
         "a generator of CUT that is antialiased on the way up only (--no_antialias)",
         _NOT_READ,

@@ -24,7 +24,7 @@ from translate.data.labelled import classes
 from translate.data.layouts import two_domains
 from translate.errors import ConfigurationError
 from translate.evaluation.metrics import MEASURES, Measure
-from translate.losses.adversarial import OBJECTIVES, AdversarialLoss
+from translate.losses.adversarial import OBJECTIVES, Objective
 from translate.models import MODELS
 from translate.models.base import Model
 from translate.models.parts import DISCRIMINATORS, EXTENDED, GENERATORS, SAMPLER_NETWORKS
@@ -47,7 +47,7 @@ TABLES: dict[str, dict[str, Any]] = {
 }
 CLASSES: dict[str, type] = {"MODELS": Model, **EXTENDED, "TRACKERS": Tracker}
 """What the entries of a table extend, where they are classes."""
-INSTANCES: dict[str, type] = {"OBJECTIVES": AdversarialLoss, "KINDS": Kind, "MEASURES": Measure}
+INSTANCES: dict[str, type] = {"OBJECTIVES": Objective, "KINDS": Kind, "MEASURES": Measure}
 """What the entries of a table are, where they are values. The entries of other tables are functions."""
 ONLY_WATCH = {"MEASURES", "TRACKERS"}
 """Tables whose entries change nothing of a model: a run does not ask for a plugin that adds to these alone."""

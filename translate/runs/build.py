@@ -88,8 +88,10 @@ def share_batch_statistics(model: nn.Module, distributed: Distributed) -> None:
 
 
 def _networks(model: Model, generators: bool) -> dict[str, nn.Module]:
-    """Networks by name that some turn moves; with `generators`, only turns that train generators count."""
+    """Networks by name that some turn moves; with `generators`, only those that translations are made with."""
     moved = {
         id(network) for turn in model.turns() if turn.trains_generators or not generators for network in turn.networks
     }
-    return {name: network for name, network in model.named_children() if id(network) in moved}
+    left_out = model.only_for_losses if generators else frozenset()
+    named = ((name, network) for name, network in model.named_children() if name not in left_out)
+    return {name: network for name, network in named if id(network) in moved}

@@ -109,7 +109,7 @@ def enlarged(func: Any, map_: RowMap, size: list[int], *options: Any) -> RowMap:
     """
     before, (height, width) = map_.rows, map_.shape[2:]
     factor = size[0] // height
-    if size[0] != factor * height or size[1] % width or options[0] is True:
+    if size[0] != factor * height or size[1] % width or options[:1] == (True,):
         raise NotImplementedError("maps that are processed in bands are enlarged by whole factors")
 
     def rows(top: int, bottom: int) -> Tensor:
@@ -132,6 +132,24 @@ def averaged(func: Any, map_: RowMap, kernel: list[int], stride: list[int], *opt
         return func(before(top * factor, bottom * factor), kernel, stride, *options)
 
     return RowMap(like_result(func, map_, kernel, stride, *options), rows, map_.bands)
+
+
+def nearest(func: Any, map_: RowMap, size: list[int], *options: Any) -> RowMap:
+    """Nearest interpolation: `enlarged`, or every n-th row and column of a map.
+
+    Raises NotImplementedError for anything else.
+    """
+    before, (height, width) = map_.rows, map_.shape[2:]
+    if size[0] >= height:
+        return enlarged(func, map_, size, *options)
+    factor = height // size[0]
+    if height % size[0] or width % size[1]:
+        raise NotImplementedError("maps that are processed in bands are reduced by whole factors")
+
+    def rows(top: int, bottom: int) -> Tensor:
+        return func(before(top * factor, bottom * factor), [bottom - top, size[1]], *options)
+
+    return RowMap(like_result(func, map_, size, *options), rows, map_.bands)
 
 
 def shuffled(func: Any, map_: RowMap, factor: int) -> RowMap:

@@ -41,7 +41,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     aten.reflection_pad2d.default: neighbours.reflected,
     aten.replication_pad2d.default: neighbours.replicated,
     aten.constant_pad_nd.default: neighbours.zero_padded,
-    aten.upsample_nearest2d.default: neighbours.enlarged,
+    aten.upsample_nearest2d.default: neighbours.nearest,
     aten.upsample_bilinear2d.default: neighbours.enlarged,
     aten.pixel_shuffle.default: neighbours.shuffled,
     aten.avg_pool2d.default: neighbours.averaged,
