@@ -57,7 +57,6 @@ SMALL = {
     "hidden": 4,
     "pool": 3,
     "style": 4,
-    "hidden": 8,
     "latent": 3,
     "widest": 8,
     "code": 4,
