@@ -151,6 +151,7 @@ def test_an_exported_graph_holds_one_style(run, run_cli, tmp_path):
     assert refused.exit_code == 2 and "--style is for graphs" in refused.output
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_by_latent_and_by_reference(run, run_cli, tmp_path):
     result = run_cli("evaluate", "run", "-q", "--json", "scores.json")
     assert result.exit_code == 0, result.output

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from translate.data.labels import LabelGroup
 from translate.models.base import ImageSpec
@@ -37,7 +37,7 @@ def read_styled(contents: Mapping[str, Any]) -> tuple[StarGANv2, ImageSpec]:
         raise ValueError(f"has the networks of StarGAN v2, but not their shapes ({error})") from error
     with no_larger_than({f"{name}.{key}": value for name, state in states.items() for key, value in state.items()}):
         model = StarGANv2(config, images)
-    model.discriminator = nn.Identity()
+    del model.discriminator
     for theirs, own in NETWORKS.items():
         fill(model.get_submodule(own), states[theirs])
     if spoilt := not_finite(model.state_dict()):
