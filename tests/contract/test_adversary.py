@@ -53,7 +53,7 @@ def test_an_unsure_discriminator_pays_what_the_best_same_score_for_all_costs(obj
     assert adversary.unsure == pytest.approx(least, abs=1e-5)
 
 
-UNPAIRED_SCORES = {"cgan", "stackgan", "unit-digits"}
+UNPAIRED_SCORES = {"cgan", "stackgan", "stargan-v2", "unit-digits"}
 
 
 def test_a_relativistic_generator_is_compared_with_real_images_or_refused(name):
@@ -124,8 +124,8 @@ def test_real_and_fake_are_augmented_before_they_are_scored(name):
     augment = model.adversary.augment.forward
     model.adversary.augment.forward = lambda images: seen.append(len(images)) or augment(images)
     tiny_trainer(model).step(random_batch(model))
-    # Real and fake in each discriminator's turn, and fake in each generator's; digits have two in one network.
-    discriminators = (
-        2 if name == "unit-digits" else sum(key.startswith("discriminator") for key, _ in model.named_children())
-    )
+    # Real and fake in each discriminator's turn, and fake in each generator's; digits have two in one network, and
+    # styles have two sources with turns of their own.
+    twice = name in ("unit-digits", "stargan-v2")
+    discriminators = 2 if twice else sum(key.startswith("discriminator") for key, _ in model.named_children())
     assert len(seen) == 3 * discriminators

@@ -174,13 +174,13 @@ def test_accumulating_two_halves_moves_the_weights_as_the_whole(name):
 
 
 def test_fakes_are_generated_once_a_step(name):
-    """No generator forward is repeated, whatever the number of turns."""
+    """No generator forward is repeated, whatever the number of turns, unless another turn moved its weights."""
     model = tiny_model(name)
     calls = []
     generate = model.generate
     model.generate = lambda batch: calls.append(1) or generate(batch)
     tiny_trainer(model).step(random_batch(model))
-    assert len(calls) == 1
+    assert len(calls) == max(1, sum(turn.trains_generators for turn in model.turns() if turn.every == 1))
 
 
 def test_networks_are_modules_of_the_model(name):

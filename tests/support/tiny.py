@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.batch import Batch, Labelled, Paired, Plain, Referenced, SourceLabelled, Unpaired
 from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.labels import LabelGroup
@@ -39,6 +39,7 @@ SPEC = ImageSpec(channels=3, size=SIZE, domains=("a", "b"))
 CLASSES = (LabelGroup(3, exclusive=True),)
 SPECS = {
     Labelled: ImageSpec(channels=3, size=SIZE, domains=("a", "b", "c"), groups=CLASSES),
+    Referenced: ImageSpec(channels=3, size=SIZE, domains=("a", "b", "c"), groups=CLASSES),
     SourceLabelled: ImageSpec(channels=3, size=32, domains=("a", "b"), groups=CLASSES),
     Plain: ImageSpec(channels=3, size=SIZE, domains=("a",)),
 }
@@ -55,6 +56,9 @@ SMALL = {
     "levels": 3,
     "hidden": 4,
     "pool": 3,
+    "style": 4,
+    "latent": 3,
+    "widest": 8,
     "code": 4,
     "condition": 3,
     "enlargement": 2,
@@ -73,6 +77,7 @@ FURTHER: dict[str, dict] = {
         "autoencoder": {"downsamplings": 1, "blocks": 2},
         "discriminator": {"layers": 2, "scales": 2, "initialisation": {"kind": "kaiming"}},
     },
+    "stargan-v2": {"generator": {"downsamplings": 1}, "diversity_steps": 10},
     "unit-digits": {"translated": 1},
 }
 
@@ -123,6 +128,7 @@ def random_batch(model: Model, size: int = 2, seed: int = 0) -> Batch:
     one, two = (torch.rand(size, 3, of, of, generator=generator) * 2 - 1 for of in (side // scale, side))
     labels = torch.eye(3)[(torch.arange(size) + seed) % 3]
     fields = {Plain: [one], Labelled: [one, labels], SourceLabelled: [one, two, labels]}
+    fields[Referenced] = [one, labels, two, labels.roll(1, 1), two.flip(0)]
     return model.batch_type(*fields.get(model.batch_type, [one, two]))
 
 
@@ -211,6 +217,7 @@ FOLDERS: dict[type[Batch], Callable[[Path], Path]] = {
     Unpaired: unpaired_folder,
     Paired: paired_folder,
     Labelled: labelled_folder,
+    Referenced: labelled_folder,
     Plain: labelled_folder,
     SourceLabelled: digit_sets,
 }

@@ -242,4 +242,6 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
-DATA_OF = {"cyclegan": "unpaired", "pix2pix": "paired", "stargan": "labelled", "gan": "labelled", "cgan": "labelled"}
+DATA_OF = {"cyclegan": "unpaired", "pix2pix": "paired"} | dict.fromkeys(
+    ("stargan", "stargan-v2", "gan", "cgan"), "labelled"
+)

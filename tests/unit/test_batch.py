@@ -11,7 +11,18 @@ from loaders import make_loader
 from tiny import CPU
 from torch import nn
 
-from translate.data.batch import Batch, Images, Index, Labelled, Labels, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.batch import (
+    Batch,
+    Images,
+    Index,
+    Labelled,
+    Labels,
+    Paired,
+    Plain,
+    Referenced,
+    SourceLabelled,
+    Unpaired,
+)
 from translate.data.cache.choice import stream_of
 from translate.data.cache.memory import Memory
 from translate.data.decoding import Decoding
@@ -110,7 +121,7 @@ def test_a_field_that_declares_nothing_is_named():
         images: Images
         depth: torch.Tensor
 
-    with pytest.raises(TypeError, match=r"Silent\.depth: declare it as Images, Labels, Index or Known"):
+    with pytest.raises(TypeError, match=r"Silent\.depth: declare it as Images, Labels, Index, Known or Reference"):
         make_loader(SPLIT, Silent, 1, 4)
 
 
@@ -121,13 +132,14 @@ def test_what_the_shipped_kinds_say_of_themselves():
         Unpaired: (2, False, False, False),
         Plain: (1, False, False, False),
         Labelled: (1, True, True, False),
+        Referenced: (1, True, True, False),
         SourceLabelled: (2, True, False, False),
     }
     assert len({kind.called for kind in _KINDS}) == len(_KINDS)
     assert Labelled.kinds() == ("images", "labels") and Labels.__metadata__ == ("labels",)
 
 
-_KINDS = (Paired, Unpaired, Plain, Labelled, SourceLabelled)
+_KINDS = (Paired, Unpaired, Plain, Labelled, Referenced, SourceLabelled)
 
 
 def test_the_images_to_translate_and_real_ones_of_the_target():

@@ -49,6 +49,7 @@ def convert(
     \b
     translate convert runs/cyclegan-horse2zebra photos/ zebras/ --to zebra
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
+    translate convert runs/stargan-v2 photos/ out/ --to rose --style reference.jpg      (or --styles 5)
     translate convert runs/pix2pix photos/ out/ --checkpoint 1000,best,latest --gallery page.html   (side by side)
     translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
     translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
@@ -59,7 +60,7 @@ def convert(
     from translate.utils.barrier import leaving_together
 
     with leaving_together(say):
-        wanted = Conversion(run, source, output, target.to, model, reading, writing, extras, quiet)
+        wanted = Conversion(run, source, output, target.to, model, reading, writing, extras, quiet, style=target.style)
         outcome = carry_out(wanted)
         _report(outcome, quiet)
         then(f"look at {shown(extras.gallery or output)}", quiet=quiet or not outcome.counts["written"])
@@ -127,7 +128,7 @@ def export(run: Path, out: str, target: Target, options: ExportOptions) -> None:
     from translate.runs.export import export as export_run
     from translate.runs.next_steps import using_exported
 
-    exported = export_run(run, out, to=target.to, **vars(options))
+    exported = export_run(run, out, to=target.to, style=target.style, **vars(options))
     for kind, difference in exported.differences.items():
         answer(f"largest difference from PyTorch on {kind}: {difference:.2g}")
     for note in exported.notes:

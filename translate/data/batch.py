@@ -21,7 +21,7 @@ from torch import Tensor
 from translate.data.domain import Domain
 from translate.data.planes import planes
 
-Kind = Literal["images", "labels", "index", "known"]
+Kind = Literal["images", "labels", "index", "known", "reference", "reference labels"]
 
 Images = Annotated[Tensor, "images"]
 """(batch, channels, height, width): uint8 or uint16 from the loader, float32 in [-1, 1] after `Runtime.place`. Of label
@@ -32,6 +32,12 @@ Index = Annotated[Tensor, "index"]
 """(batch,), int64: the places of the first images in their list."""
 Known = Annotated[Tensor, "known"]
 """(batch,), bool: whether the images of that place show the same thing."""
+Reference = Annotated[Tensor, "reference"]
+"""Like `Images`: further images of the one list, drawn for themselves. All references of a place are different images
+of one class (see `references`)."""
+ReferenceLabels = Annotated[Tensor, "reference labels"]
+"""(batch, labels), float32, of the references."""
+_SEEN: tuple[Kind, ...] = ("images", "reference")
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Batch:
         hints = get_type_hints(cls, include_extras=True)
         for name in cls.names():
             if not hasattr(hints[name], "__metadata__"):
-                raise TypeError(f"{cls.__name__}.{name}: declare it as Images, Labels, Index or Known")
+                raise TypeError(f"{cls.__name__}.{name}: declare it as Images, Labels, Index, Known or Reference")
         return tuple(hints[name].__metadata__[0] for name in cls.names())
 
     @classmethod
@@ -71,6 +77,16 @@ class Batch:
         return cls.kinds().count("images")
 
     @classmethod
+    def references(cls) -> int:
+        """How many fields hold references."""
+        return cls.kinds().count("reference")
+
+    @classmethod
+    def in_order(cls) -> type[Batch]:
+        """What batches of images in order are, for which nothing is drawn: those without references."""
+        return Labelled if cls.references() else cls
+
+    @classmethod
     def labelled(cls) -> bool:
         return "labels" in cls.kinds()
 
@@ -81,10 +97,10 @@ class Batch:
 
     @classmethod
     def made_of(cls, images: Sequence[Tensor], others: Callable[[Kind], Tensor], held: Sequence[Domain] = ()) -> Self:
-        """Makes a batch from the images of each domain, and what `others` returns for each further field; `held` as in
-        the batch."""
+        """Makes a batch from the images of each domain and the references, and what `others` returns for each further
+        field; `held` as in the batch."""
         remaining = iter(images)
-        tensors = [next(remaining) if kind == "images" else others(kind) for kind in cls.kinds()]
+        tensors = [next(remaining) if kind in _SEEN else others(kind) for kind in cls.kinds()]
         told = any(one.numbered or one.layers or one.void for one in held)
         return cls(*tensors, held=tuple(held) if told else ())
 
@@ -114,15 +130,15 @@ class Batch:
         return self._of(map(function, self.tensors()))
 
     def map_images(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """Returns a batch with `function` applied to the images of each domain."""
+        """Returns a batch with `function` applied to the images of each domain, and to references."""
         pairs = zip(self.kinds(), self.tensors(), strict=True)
-        tensors = [function(tensor) if kind == "images" else tensor for kind, tensor in pairs]
+        tensors = [function(tensor) if kind in _SEEN else tensor for kind, tensor in pairs]
         return self._of(tensors)
 
     def floats(self, laid: Callable[[Tensor], Tensor]) -> Self:
         """The batch with its images as float32 in [-1, 1], label maps as planes, all `laid` out; points, which are
         floating point already, stay as they are."""
-        held = iter(self.held or [Domain("")] * self.domains())
+        held = iter(self.held or [Domain("")] * (self.domains() + self.references()))
 
         def placed(images: Tensor) -> Tensor:
             domain = next(held)
@@ -207,6 +223,17 @@ class Labelled(Batch):
     called = "labelled images"
     images: Images
     labels: Labels
+
+
+@dataclass(frozen=True)
+class Referenced(Labelled):
+    """Labelled images, and two others of the class that each is to go to, in whose style: images `reference` and
+    `partner` have the labels `wanted`, drawn without regard to the image's own."""
+
+    called = "labelled images and references"
+    reference: Reference
+    wanted: ReferenceLabels
+    partner: Reference
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ class ShapesSettings(Settings):
     """Of the scenes."""
     pairs: int = Field(0, ge=0, examples=[16])
     """With `data.pairs: some`: so many of the training images of either style are of the same scenes."""
+    palettes: int = Field(0, ge=0, le=8)
+    """Looks of each style: a hue, one of so many of its own, that all shapes of a picture have. Diversity has a known
+    truth then, and single translations none. 0: each shape has a hue of its own."""
     length: int = Field(24, ge=3, le=1000)
     """With `data.frames`, whose scenes move, in the first of `styles`: frames of each clip. `train` and `test` are
     numbers of clips then."""

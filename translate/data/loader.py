@@ -33,8 +33,8 @@ class Loader(Generic[AnyBatch]):
     `split` holds the images of each domain, and the batch type `make` says how they relate: `Paired` images share their
     order, crop, flip and geometric augmentation; others share nothing. Images of one domain that have labels are drawn
     in turn from the buckets in `split`: one of all its images, or one per class or set (see `labelled.buckets`); an
-    image may be in several. Every pass over a list has its own order, and the next pass follows immediately: no image
-    is skipped, and smaller domains repeat more often.
+    image may be in several. References are drawn from the same images (see `References`). Every pass over a list has
+    its own order, and the next pass follows immediately: no image is skipped, and smaller domains repeat more often.
 
     `labels`: float32 (images, labels) for each bucket, or for the first domain. `workers`: threads that work ahead in
     `stream`; with 0 the caller does the work. `cache` holds decoded images; without one they are decoded each time.
@@ -60,7 +60,8 @@ class Loader(Generic[AnyBatch]):
         _check(split, make, labels)
         domains, lists = lists_of(split, buckets=make.labels_are_domains())
         cache = cache or Memory(0)
-        ways = for_each(decoding, len(domains))
+        ways = [*for_each(decoding, len(domains))]
+        ways += ways[:1] * make.references()
         self.workers = workers
         self._held, self._reduced = [way.held for way in ways], [way.reduced for way in ways]
         counts = [len(sources) for sources in split]
@@ -71,9 +72,10 @@ class Loader(Generic[AnyBatch]):
         """What makes the inputs of targets, which alone are loaded then."""
         self.images = [
             DecodedImages(i, sources, way, self.crops.size_of(i), cache)
-            for i, (sources, way) in enumerate(zip(domains, ways, strict=True))
+            for i, (sources, way) in enumerate(zip(domains, ways, strict=False))
             if i or not self.derive
         ]
+        self.images += self.images[:1] * make.references()
         self._taken = (
             DerivedCrops(self.crops, self.derive, seed, self._held[0], cropping.augment) if self.derive else self.crops
         )
@@ -103,7 +105,7 @@ class Loader(Generic[AnyBatch]):
 
     def attempts(self) -> list[Attempt]:
         """Returns attempts that load each image once, as `batch` does, and so fill the cache."""
-        return [attempt for images in self.images for attempt in images.attempts()]
+        return [attempt for images in dict.fromkeys(self.images) for attempt in images.attempts()]
 
     def attempts_at_pairs(self) -> list[Attempt]:
         """Returns attempts that find whether the images of each known pair among others can show the same."""
@@ -161,6 +163,7 @@ def evaluation_batches(
         raise ValueError(_lists_wanted(split, make))
     known = torch.from_numpy(np.asarray(labels[0], np.float32)) if labels else None
     length, ways = min(map(len, split)), for_each(decoding, len(split))
+    ordered: Any = make.in_order()
     most = max(way.reduced for way in ways)
     sides = [Sides.of(size).over(way.reduced) if size else way.sides for way in ways]
     units = [most // way.reduced if make.pairs else 1 for way in ways]
@@ -171,7 +174,7 @@ def evaluation_batches(
         if known is not None:
             others["labels"] = known[rows]
         images = [stack(column, size) for column, size in zip(crops, sides, strict=True)]
-        yield make.made_of(images, others.__getitem__, [way.held for way in ways])
+        yield ordered.made_of(images, others.__getitem__, [way.held for way in ways])
 
 
 def _middles(

@@ -15,7 +15,7 @@ from translate.data.source import Readable
 
 Bucket = np.ndarray | range
 """Indices of images within a domain."""
-ORDER, RNG = 1, 2  # uses of a seed
+ORDER, RNG, REFERENCE = 1, 2, 4  # uses of a seed
 
 
 class Order:
@@ -30,6 +30,7 @@ class Order:
     ) -> None:
         self._buckets, self._seed, self._pairs = buckets, seed, pairs
         self._labels = [torch.from_numpy(np.asarray(rows, np.float32)) for rows in labels]
+        self._references = References(labels, seed)
         # Cached, as permuting millions takes longer than decoding an image; small, as passes come one after another.
         self._order = lru_cache(maxsize=4 * sum(map(len, buckets)))(self._permutation)
 
@@ -43,9 +44,13 @@ class Order:
         return self._pairs
 
     def index(self, domain: int, position: int) -> int:
-        """Returns the index, within the domain, of the image drawn at `position`."""
-        domain = 0 if self._pairs else domain
-        bucket, place = self._drawn(domain, position)
+        """Returns the index, within the domain, of the image drawn at `position`; numbers behind those of the domains
+        are references of the last one."""
+        domain, further = (0, 0) if self._pairs else (min(domain, len(self._buckets) - 1), domain)
+        if (reference := further - len(self._buckets)) >= 0:
+            bucket, place = self._references(position)[reference]
+        else:
+            bucket, place = self._drawn(domain, position)
         return int(self._buckets[domain][bucket][place])
 
     def values(self, kind: Kind, positions: range) -> Tensor:
@@ -55,7 +60,10 @@ class Order:
             return torch.tensor([self.index(0, position) for position in positions])
         if kind == "known":
             return torch.tensor([self.is_pair(position) for position in positions])
-        drawn = [self._drawn(0, position) for position in positions]
+        if kind == "reference labels":
+            drawn = [self._references(position)[0] for position in positions]
+        else:
+            drawn = [self._drawn(0, position) for position in positions]
         return torch.stack([self._labels[bucket][place] for bucket, place in drawn])
 
     def _drawn(self, domain: int, position: int) -> tuple[int, int]:
@@ -107,6 +115,29 @@ class OrderOfSome(Order):
         return int(position * self._share)
 
 
+class References:
+    """Draws what images are translated after, a pure function of seed and position: a class, and two images of it.
+
+    Every class comes equally often, and classes and images are drawn with replacement, as published; the two images
+    differ unless the class has only one. `labels` as in `Order`: an image is of the class whose label is 1.
+    """
+
+    def __init__(self, labels: Sequence[np.ndarray], seed: int) -> None:
+        self._seed = seed
+        places = [(bucket, place) for bucket, rows in enumerate(labels) for place in range(len(rows))]
+        known = np.concatenate([np.asarray(rows) == 1 for rows in labels]) if labels else np.empty((0, 0))
+        classes = [[places[row] for row in np.flatnonzero(column)] for column in known.T]
+        self._classes = [members for members in classes if members]
+
+    def __call__(self, position: int) -> list[tuple[int, int]]:
+        """Bucket and place in it, of both images of `position`."""
+        rng = generator(self._seed, REFERENCE, 0, position)
+        members = self._classes[rng.integers(len(self._classes))]
+        first = int(rng.integers(len(members)))
+        second = first + 1 + int(rng.integers(max(len(members) - 1, 1)))
+        return [members[first], members[second % len(members)]]
+
+
 def lists_of(
     split: Sequence[Sequence[Readable]], buckets: bool
 ) -> tuple[list[Sequence[Readable]], list[Sequence[Bucket]]]:
@@ -120,7 +151,7 @@ def lists_of(
 
 
 def generator(seed: int, use: int, domain: int, number: int) -> np.random.Generator:
-    """Returns the random generator for one `use` of a seed: ORDER and the number of a pass, or RNG and a position.
+    """Returns the random generator for one `use` of a seed: ORDER and the number of a pass, or a position.
 
     Each combination of the four, all at least 0, gives independent random numbers.
     """

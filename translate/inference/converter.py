@@ -30,11 +30,13 @@ from translate.inference.requests import request_of
 from translate.inference.restoring import brought_back
 from translate.inference.samples import own_image
 from translate.inference.sizing import Sizing
+from translate.inference.styles import style_of
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Precision, Runtime, choose_runtime
 from translate.utils.printing import Log, shown
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
+To = str | Sequence[str] | None
 BF16_APART = "in five trained models pixels were off from float32's by .2 levels of 255 or less in the mean, 6 at most"
 """See benchmarks/results/2026-11-29-precision-cpu.md."""
 
@@ -108,27 +110,28 @@ class Converter:
         for network in filter(None, (self.network, self._deep)):
             network.model.seed = seed
 
-    def request(self, to: str | Sequence[str] | None) -> Request:
-        """See `request_of`."""
-        return request_of(to, self.model, self.images.domains)
+    def request(self, to: To, style: Any = None) -> Request:
+        """See `request_of`, and `style_of` for the style, of which None is the model's own choice."""
+        request = request_of(to, self.model, self.images.domains)
+        return request if style is None else request.in_style(style_of(style, self, min(request.set)))
 
     @overload
-    def convert(self, images: Images, to: str | Sequence[str] | None = None) -> Images: ...
+    def convert(self, images: Images, to: To = None, style: Any = None) -> Images: ...
 
     @overload
-    def convert(self, images: Mapping[str, Images], to: str | Sequence[str] | None = None) -> Images: ...
+    def convert(self, images: Mapping[str, Images], to: To = None, style: Any = None) -> Images: ...
 
     @overload
     def convert(
-        self, images: list[Images] | list[Mapping[str, Images]], to: str | Sequence[str] | None = None
+        self, images: list[Images] | list[Mapping[str, Images]], to: To = None, style: Any = None
     ) -> list[Images]: ...
 
     @overload
     def convert(
-        self, images: Iterator[Images] | Iterator[Mapping[str, Images]], to: str | Sequence[str] | None = None
+        self, images: Iterator[Images] | Iterator[Mapping[str, Images]], to: To = None, style: Any = None
     ) -> Iterator[Images]: ...
 
-    def convert(self, images: Any, to: str | Sequence[str] | None = None) -> Any:
+    def convert(self, images: Any, to: To = None, style: Any = None) -> Any:
         """Returns the translation of `images` in the same form: tensor, array or PIL image, or a list or iterator of
         these; in the same size, or the model's `scale` times as high and wide.
 
@@ -145,12 +148,13 @@ class Converter:
         Dict: where samples have several images, an array or a PIL image for each layer, such as {"photo": array,
         "mask": array}; the translation has the form, size and alpha of the one given first, whose proportions the
         others have, too. A tensor holds the planes of all layers, one after another.
-        `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be omitted
-        if the model has a single target. Raises ConfigurationError for an unknown domain, TypeError for any other kind
-        of object or a domain that is not a string, ValueError for any other shape, type, mode or range, no pixels, or
-        other layers than the model's.
+        `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be omitted if
+        the model has a single target. `style`, for a model that knows styles: "seed:7", or a reference image of the
+        domain (a file or what `images` may be). Raises ConfigurationError for an unknown domain, TypeError for any
+        other kind of object or a domain that is not a string, ValueError for any other shape, type, mode or range, no
+        pixels, or other layers than the model's.
         """
-        request = self.request(to)
+        request = self.request(to, style)
         if isinstance(images, list | tuple):
             return [self._convert_one(one, request) for one in images]
         if isinstance(images, Iterator) and not isinstance(images, Image.Image):

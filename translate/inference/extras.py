@@ -105,8 +105,9 @@ class ExtrasWriter:
 
     def add(self, record: Record) -> None:
         error = {"cycle_error": self._cycle.write(record)} if self._cycle else {}
+        style = {"style": self._request.style.name} if self._request.style else {}
         if self._manifest:
-            self._manifest.add(record, error)
+            self._manifest.add(record, error | style)
         if self._looked_at:
             self._converted.append(record)
 

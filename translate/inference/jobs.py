@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -17,7 +17,7 @@ from translate.data.io.images import WRITABLE
 from translate.data.layouts.listing import ListingReport, iterate_images
 from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
-from translate.inference.naming import key_of, output_name, renamed
+from translate.inference.naming import key_of, output_name, renamed, with_suffix_behind
 from translate.inference.options import ImageFormat
 from translate.inference.partners import ALONE, Beside, Partners, require_there
 from translate.inference.provenance import own_images
@@ -99,15 +99,12 @@ class Jobs(Sequence[Job]):
         return self._part([name for name in self._names if _hash(name) % of == number - 1])
 
     def within_input(self, log: Log, follow_links: bool) -> Jobs:
-        """The jobs without those whose source is a link to a place outside of the input folder, or a folder that
-        directly holds one, unless links are followed; says which those are. Raises ConfigurationError if none is
-        left."""
-        report, folder = ListingReport(), self.source.resolve()
+        """The jobs without those whose source is, or directly holds, a link to a place outside of the input folder,
+        unless links are followed; says which those are. Raises ConfigurationError if none is left."""
+        folder = self.source.resolve()
         linked = [name for name in self._names if _leads_out(self.source / name, folder)]
-        if follow_links:
-            report.away += linked
-        else:
-            report.refused += [self.source / name for name in linked]
+        refused = [] if follow_links else [self.source / name for name in linked]
+        report = ListingReport(away=linked if follow_links else [], refused=refused)
         for line in report.notes(self.source, "--no-links"):
             log(f"note: {line}")
         for line in report.warnings(self.source):
@@ -120,6 +117,19 @@ class Jobs(Sequence[Job]):
             )
         left_out = frozenset(linked)
         return self._part([name for name in self._names if name not in left_out])
+
+    def numbered(self, number: int) -> Jobs:
+        """The jobs with outputs NAME-`number`, of several translations of each file. Raises as `refuse_inputs`."""
+        before = self._outputs
+
+        def outputs(name: str) -> str:
+            path = PurePosixPath(before(name))
+            return str(path.with_name(with_suffix_behind(PurePath(path.stem), f"-{number}{path.suffix}")))
+
+        part = self._part(self._names)
+        part._outputs = outputs
+        part.refuse_inputs()
+        return part
 
     def refuse_inputs(self) -> None:
         """Raises ConfigurationError if an output is an input, or would lie among them, by whatever name.

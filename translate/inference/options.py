@@ -1,28 +1,14 @@
 """What a user may choose of converting and exporting: one value for each concern, read without importing torch."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from translate.errors import ConfigurationError, command
 from translate.inference.formats import FORMATS, implied, reader_of
-from translate.utils.options import option
+from translate.utils.options import number_or, option
 from translate.utils.user_paths import expanded
-
-
-def number_or(most: int, **words: Any) -> Callable[[str | None], Any]:
-    """A parser of a number from 1 to `most`, or of one of the `words`, which stand for values."""
-
-    def parse(text: str | None) -> Any:
-        if text in words:
-            return words[text]
-        if text is None or not text.isdecimal() or not 1 <= int(text) <= most:
-            raise ValueError(f"{text}: expected {', '.join(words)} or a number from 1 to {most}")
-        return int(text)
-
-    return parse
 
 
 def shard_of(text: str | None) -> tuple[int, int] | None:
@@ -60,6 +46,12 @@ class Target:
         (),
         metavar="DOMAIN",
         help="The domain to convert to, if the run has several. Attributes: NAME sets one, -NAME clears one.",
+    )
+    style: str | None = option(
+        None,
+        metavar="seed:N|IMAGE",
+        help="For a model that knows styles: that of random numbers with this seed, or of a reference image, which is "
+        "of the domain to convert to; default seed:0.",
     )
 
 
@@ -212,6 +204,14 @@ class OutputOptions:
         parse=number_or(1 << 20, auto="auto", off="off"),
         help="Convert an image N rows at a time, with the statistics of the whole image: the same result in less "
         "memory; auto does so only with images that would not fit.",
+    )
+    styles: int | None = option(
+        None,
+        metavar="N",
+        least=1,
+        most=10_000,
+        help="For a model that knows styles: N outputs of each image, NAME-1, NAME-2, ..., in the styles seed:1 to "
+        "seed:N.",
     )
     steady: bool = option(
         False,

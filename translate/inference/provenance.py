@@ -52,6 +52,8 @@ class Translation:
     """Where the further images of samples are from, as NAME=DIR."""
     ahead: int = 0
     """By how many frames clips go on beyond their ends; 0 where their own frames are predicted, or nothing is."""
+    style: str = ""
+    """Of which styles the outputs are, for a model that knows styles, if any were asked for."""
     mixed: bool = False
     """Whether the folder may still hold another translation's images, which are being overwritten."""
 
@@ -61,15 +63,20 @@ class Translation:
         more += f", at {self.size}" if self.size else ""
         more += "".join(f", with {place}" for place in self.beside)
         more += f", with --roll-out {self.ahead}" if self.ahead else ""
+        more += f", with --{self.style}" if self.style else ""
         more += ", mixed with others" if self.mixed else ""
         return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
 
 
 def translation(
-    converter: Converter, request: Request, beside: Mapping[str, Path] = MappingProxyType({}), ahead: int = 0
+    converter: Converter,
+    request: Request,
+    beside: Mapping[str, Path] = MappingProxyType({}),
+    ahead: int = 0,
+    styles: int | None = None,
 ) -> Translation:
     """Describes what `converter` does with `request`, and with the further images of samples from `beside`, by layer;
-    `ahead`: by how many frames clips go on.
+    `ahead`: by how many frames clips go on; `styles`: in how many styles each image is, if not in the one requested.
     Raises ValueError if the converter was not read from a file."""
     origin = converter.origin
     if origin is None:
@@ -79,8 +86,10 @@ def translation(
     name = f"{origin.resolve().parent.parent.name}/{origin.name}" if of_run else origin.resolve().name
     digest, size = sha256_of(_identifying_file(origin)), str(converter.sizing(request))
     places = tuple(sorted(f"{layer}={shown(place.resolve())}" for layer, place in beside.items()))
+    one = f"style {request.style.name}" if request.style else ""
+    style = one if styles is None else f"styles {styles}"
     return Translation(
-        digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size, places, ahead
+        digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size, places, ahead, style
     )
 
 

@@ -9,6 +9,7 @@ from translate.models.gan import GAN
 from translate.models.pix2pix import Pix2Pix
 from translate.models.stackgan import StackGAN
 from translate.models.stargan import StarGAN
+from translate.models.stargan_v2 import StarGANv2
 from translate.models.unit import UNIT
 from translate.models.unit_digits import UNITDigits
 from translate.models.vae import VAE
@@ -19,6 +20,7 @@ MODELS: dict[str, type[Model]] = {
     "cut": CUT,
     "direct": Direct,
     "stargan": StarGAN,
+    "stargan-v2": StarGANv2,
     "unit": UNIT,
     "unit-digits": UNITDigits,
     "gan": GAN,

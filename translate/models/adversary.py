@@ -91,21 +91,25 @@ class Adversary(nn.Module):
         """The turn of generators, which comes once in `discriminator_turns` steps."""
         return Turn(name, networks, losses, trains_generators=True, every=self.settings.discriminator_turns)
 
-    def discriminator_losses(self, score: Score, real: Tensor, fake: Tensor, name: str = "") -> Losses:
-        """The discriminator's losses: `adversarial` and one per active penalty, those of `name` if it is given."""
-        loss = self.discriminator_loss(score(self.augment(real)), score(self.augment(fake)))
-        return with_name({"adversarial": loss} | self.penalties(score, real, fake), name)
+    def discriminator_losses(
+        self, score: Score, real: Tensor, fake: Tensor, name: str = "", of_fakes: Score | None = None
+    ) -> Losses:
+        """The discriminator's losses: `adversarial` and one per active penalty, those of `name` if it is given.
+        `of_fakes`: what scores generated images, if that is not what scores real ones (and what is between them)."""
+        of_fakes = of_fakes or score
+        loss = self.discriminator_loss(score(self.augment(real)), of_fakes(self.augment(fake)))
+        return with_name({"adversarial": loss} | self.penalties(score, real, fake, of_fakes), name)
 
     def discriminator_loss(self, real: Logits, fake: Logits) -> Tensor:
         """The discriminator's weighted loss, given its scores of real and generated images."""
         return self.settings.discriminator_weight * self.loss.discriminator_loss(real, fake)
 
-    def penalties(self, score: Score, real: Tensor, fake: Tensor) -> Losses:
-        """The weighted penalties that are switched on, by name."""
+    def penalties(self, score: Score, real: Tensor, fake: Tensor, of_fakes: Score | None = None) -> Losses:
+        """The weighted penalties that are switched on, by name; `of_fakes` as above."""
         penalties: dict[str, tuple[float, Callable[[], Tensor]]] = {
             "gradient_penalty": (self.settings.gradient_penalty, lambda: gradient_penalty(score, real, fake)),
             "r1": (self.settings.r1, lambda: r1_penalty(score, real)),
-            "r2": (self.settings.r2, lambda: r2_penalty(score, fake)),
+            "r2": (self.settings.r2, lambda: r2_penalty(of_fakes or score, fake)),
         }
         return {kind: weight * penalty() for kind, (weight, penalty) in penalties.items() if weight}
 

@@ -26,6 +26,8 @@ from translate.errors import ConfigurationError
 from translate.losses.adversarial import full_precision
 from translate.models.images import ImageSpec as ImageSpec
 from translate.models.images import Request as Request
+from translate.models.images import Style as Style
+from translate.models.images import no_styles
 from translate.networks.settings import GeneratorSettings
 from translate.utils.settings import Settings
 
@@ -165,6 +167,8 @@ class ImageTranslator(nn.Module, ABC):
     """Whether it takes 8-bit images only."""
     seed: int = 0
     """Of the noise in translations, if the model `draws_noise`: another seed, another translation."""
+    styled: bool = False
+    """Whether a domain has many styles, of which a request may name one."""
 
     @abstractmethod
     def translate(self, images: Tensor, request: Request) -> Tensor:
@@ -215,6 +219,8 @@ class ImageTranslator(nn.Module, ABC):
 
     def require(self, request: Request, domains: Sequence[str]) -> None:
         """Raises ConfigurationError, which names the domains, unless the model can do what is requested."""
+        if request.style and not self.styled:
+            raise no_styles(request.style.name)
         attributes = frozenset(self.attributes)
         if others := sorted(request.clear - attributes):
             name = domains[others[0]]
@@ -222,6 +228,15 @@ class ImageTranslator(nn.Module, ABC):
         if len(request.domains) > 1 and not request.domains <= attributes:
             names = " --to ".join(request.names(domains))
             raise ConfigurationError(f"--to {names}: an image goes to one domain at a time")
+
+    def drawn_style(self, seed: int, to: int) -> Style:
+        """The style of domain `to` of that seed. Raises ConfigurationError without styles, as `read_style` does."""
+        raise no_styles(f"seed:{seed}")
+
+    def read_style(self, image: Tensor, to: int, name: str) -> Style:
+        """The style of a reference image (1, channels, height, width) in [-1, 1] of domain `to`, at the size of
+        training."""
+        raise no_styles(name)
 
     def way_back(self, request: Request) -> Callable[[Tensor], Request]:
         """A function from an input image (1, channels, height, width) to the request that turns its translation back,

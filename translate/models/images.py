@@ -12,6 +12,13 @@ from translate.errors import ConfigurationError
 from translate.utils.sides import Sides, Size
 
 
+def no_styles(name: str) -> ConfigurationError:
+    """The refusal of a style, by its name, for a model that has none."""
+    return ConfigurationError(
+        f"--style {name}: this model knows no styles: a picture has one translation; leave --style out"
+    )
+
+
 @dataclass(frozen=True)
 class ImageSpec:
     """The images a model is built for: channels, size of the training crop in pixels (N for squares, or (height,
@@ -109,18 +116,32 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a user asks of a translation: the domains, by number, to `set` and to `clear`.
+class Style:
+    """One of the ways in which images of a domain look, for a model that knows styles: the numbers that it takes for
+    one, and where they are from, such as "seed:7" or the name and hash of a reference image."""
 
-    Any number of attributes, or a single domain to go to. What a model cannot do, its `require` refuses.
+    code: tuple[float, ...]
+    name: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of a translation: the domains, by number, to `set` and to `clear`, and a `style`.
+
+    Any number of attributes, or a single domain to go to. None is the model's own choice of style. What a model cannot
+    do, its `require` refuses.
     """
 
     set: frozenset[int] = frozenset()
     clear: frozenset[int] = frozenset()
+    style: Style | None = None
 
     @classmethod
     def to(cls, *domains: int) -> Request:
         return cls(frozenset(domains))
+
+    def in_style(self, style: Style) -> Request:
+        return replace(self, style=style)
 
     @property
     def domains(self) -> frozenset[int]:

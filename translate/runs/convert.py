@@ -58,6 +58,8 @@ class Conversion:
     """Of the outputs, in sheets and gallery."""
     said: set[str] = field(default_factory=set)
     """Lines for the user that are not to be said again, as several checkpoints would."""
+    style: str | None = None
+    """What `--style` names."""
 
     @cached_property
     def medium(self) -> Medium | None:
@@ -93,7 +95,8 @@ class Conversion:
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *jobs.sources())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
         refuse_roll_out(self.writing, self.run, known=medium is not None)
-        request, log = converter.request(self.to), self._log
+        first = "seed:1" if self.writing.styles else self.style
+        request, log = converter.request(self.to, first), self._log
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
@@ -107,7 +110,8 @@ class Conversion:
             log(converter.model.remarks)
         if jobs.source != self.source:  # one file, or one piece
             return convert(converter, request)
-        wanted = translation(converter, request, dict(self.reading.beside), self.writing.roll_out or 0)
+        beside, ahead, styles = dict(self.reading.beside), self.writing.roll_out or 0, self.writing.styles
+        wanted = translation(converter, request, beside, ahead, styles)
         output, overwrite = Path(self.output), self.writing.overwrite
         require_no_others(output, jobs.places, wanted)
         with locked_folder(output, wanted, overwrite) as folder, Sources(output) as sources:
@@ -128,6 +132,10 @@ class Conversion:
         run, source, chosen = self.run, self.source, self.model.checkpoint
         medium = self.medium
         refuse_of_others(source, medium, self.reading, self.writing)
+        if self.writing.styles and self.style:
+            raise ConfigurationError("--styles and --style: one style, or several; leave one of them out")
+        if self.writing.styles and medium:
+            raise ConfigurationError(f"--styles is for images, not for {medium.called}; leave it out")
         if medium and self.reading.beside:
             raise ConfigurationError(f"--with is for images, not for {medium.called}; leave it out")
         if self.writing.keep_size == "no" and (medium or self.extras.cycle_error):
@@ -210,7 +218,31 @@ class Conversion:
         sources: Sources | None = None,
         all_ours: bool = False,
     ) -> Outcome:
-        jobs = self._suited(jobs, model, request)
+        """Of each image one translation, or as many as styles were asked for."""
+        jobs, styles = self._suited(jobs, model, request), self.writing.styles
+        if not styles:
+            return self._convert_once(jobs, looks, model, request, self.caption, sources, all_ours)
+        each, before = [jobs.numbered(number + 1) for number in range(styles)], self.caption.removeprefix("output")
+        total, others = Outcome(), []
+        for number, numbered in enumerate(each, 1):
+            one, caption = model.request(self.to, f"seed:{number}"), f"{before} style {number}".strip()
+            outcome = self._convert_once(numbered, looks, model, one, caption, sources, all_ours)
+            others.append(outcome.others)
+            outcome.others = []
+            total.take(outcome)
+        total.others = [path for path in others[0] if all(path in some for some in others)]
+        return total
+
+    def _convert_once(
+        self,
+        jobs: Jobs,
+        looks: Looks,
+        model: Converter,
+        request: Request,
+        caption: str,
+        sources: Sources | None,
+        all_ours: bool,
+    ) -> Outcome:
         writer = ExtrasWriter(self.extras, model, request, self.writing.overwrite, all_ours)
         if not self.quiet and (pair := perhaps_a_pair(model, jobs)):
             self._log(
@@ -227,7 +259,7 @@ class Conversion:
             writing, inputs = self.writing, jobs.inputs
             outcome = convert_folder(model, jobs, request, writing, inputs=inputs, sources=sources, done=done)
         outcome.missing += writer.close()
-        looks.add(writer.rows(jobs.source, self.caption), self._facts(model, request))
+        looks.add(writer.rows(jobs.source, caption), self._facts(model, request))
         if truth := self.extras.truth or self._paired_truth(model, request):
             looks.show_truth(truth, self.source, model.images.translated(request))
         if self.writing.overwrite and self.source.is_dir():
@@ -241,6 +273,7 @@ class Conversion:
         facts = {
             "model": str(self.run),
             "to": ", ".join(self.to or model.targets),
+            "style": request.style.name if request.style else "",
             "step": f"{int(step):,}" if step else "",
             "translated at": _scale_in_words(model.sizing(request)),
             "values": in_words(target) if target.measured or target.unit else "",

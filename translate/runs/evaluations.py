@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from translate.data.batch import Plain
@@ -20,6 +21,7 @@ from translate.evaluation.features import gather, greyed, unchanged
 from translate.evaluation.flips import gather_labelled
 from translate.evaluation.generated import evaluate_generated
 from translate.evaluation.labelled import evaluate_labelled
+from translate.evaluation.styled import evaluate_styles
 from translate.evaluation.table import Score
 from translate.evaluation.unpaired import evaluate_unpaired
 from translate.evaluation.validation import Direction
@@ -44,7 +46,11 @@ def scores_of(evaluator: Evaluator) -> list[Score]:
     for image_set, method, evaluate in WAYS:
         if isinstance(images, image_set) and isinstance(model, method):
             return evaluate(evaluator, model, images)
-    raise ConfigurationError(f"a {evaluator.loaded.recipe.name} on {evaluator.data.set}: there is nothing to measure")
+    raise _nothing(evaluator)
+
+
+def _nothing(evaluator: Evaluator) -> ConfigurationError:
+    return ConfigurationError(f"a {evaluator.loaded.recipe.name} on {evaluator.data.set}: there is nothing to measure")
 
 
 def _digits(evaluator: Evaluator, model: ClassifyingTranslator, images: LabelledSource) -> list[Score]:
@@ -76,6 +82,21 @@ def _labelled(evaluator: Evaluator, model: Relabeller, images: LabelledImages) -
             done=bar.advance,
         )
     return scores + _truth(evaluator, model, images)
+
+
+def _styled(evaluator: Evaluator, model: Translator, images: LabelledImages) -> list[Score]:
+    if not model.styled:
+        raise _nothing(evaluator)
+    train, test = images.folder.splits["train"], test_of(images.folder.splits)
+    (sources,) = images.spanned([train.sources])
+    trained = evaluator.classifier(sources, train.labels, images.spec, flip=evaluator.data.flip)
+    placed = [evaluator.runtime.place(batch) for batch in evaluator.labelled(test)]
+    shown, classes = (torch.cat(all_) for all_ in zip(*((one.images, one.labels) for one in placed), strict=True))
+    of_domain = [shown[classes[:, number] == 1] for number in range(len(images.domains))]
+    written = partial(as_written, domain=images.kind(0))
+    return evaluate_styles(
+        model, of_domain, images.domains, trained, evaluator.runtime, evaluator.protocol, delivered=written
+    )
 
 
 def _two_domains(evaluator: Evaluator, model: Translator, images: TwoDomains) -> list[Score]:
@@ -143,6 +164,7 @@ def _generated(evaluator: Evaluator, model: Sampler, images: LabelledImages) -> 
 WAYS: tuple[tuple[type, type, Any], ...] = (
     (LabelledSource, ClassifyingTranslator, _digits),
     (LabelledImages, Relabeller, _labelled),
+    (LabelledImages, Translator, _styled),
     (TwoDomains, Translator, _two_domains),
     (LabelledImages, Sampler, _generated),
 )

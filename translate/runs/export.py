@@ -22,14 +22,22 @@ SAMPLES = 4
 """Number of images of the run's data set on which an exported graph is checked."""
 
 
-def export(run: str | Path, out: str | Path, *, to: str | Sequence[str] | None = None, **options: Any) -> Exported:
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    to: str | Sequence[str] | None = None,
+    style: str | None = None,
+    **options: Any,
+) -> Exported:
     """Writes the translator in `run` to `out`, as the keywords say: the fields of `ExportOptions`.
 
     The suffix of `out` decides the format unless `format` names one of `FORMATS`. onnx and torch-export: the graph of
-    the translation to `to` (required if the model has several targets), on floats in [-1, 1] or, with `as_bytes`, on
-    uint8. It is compared with PyTorch on random images and, if available, on the run's data set. Here `run` may also be
-    another project's generator file, see `load`. hub: a folder that `load` accepts. port: generators for the PyTorch
-    port of pix2pix and CycleGAN, or for the released StarGAN; `out` is a folder, or a file for a single generator.
+    the translation to `to` (required if the model has several targets) in one `style` (see `style_of`), on floats in
+    [-1, 1] or, with `as_bytes`, on uint8. It is compared with PyTorch on random images and, if available, on the run's
+    data set. Here `run` may also be another project's generator file, see `load`. hub: a folder that `load` accepts.
+    port: generators for the PyTorch port of pix2pix and CycleGAN, or for the released StarGAN; `out` is a folder, or a
+    file for a single generator.
 
     Raises ConfigurationError before writing anything; TranslateError if the difference exceeds `tolerance`, in which
     case no file is left under that name.
@@ -38,24 +46,26 @@ def export(run: str | Path, out: str | Path, *, to: str | Sequence[str] | None =
     name, format = chosen_format(Path(out), chosen.format)
     if chosen.as_bytes and not format.graph:
         raise ConfigurationError(f"--bytes is for graphs, not for --format {name}")
+    if style and not format.graph:
+        raise ConfigurationError(f"--style is for graphs, which hold one; --format {name} keeps all: leave it out")
     destination = Destination(out, name, format.suffixes, chosen, files_of(source))
     format.code.require(destination)
     names = (to,) if isinstance(to, str) else tuple(to or ())
     if not source.is_file():
-        return format.code.export(_of_run(source, names, chosen, format.graph), destination)
+        return format.code.export(_of_run(source, names, style, chosen, format.graph), destination)
     if not format.graph:
         raise ConfigurationError(f"{source}: a generator's file; --format {name} needs a run's folder")
-    return format.code.export(_of_file(source, names, chosen), destination)
+    return format.code.export(_of_file(source, names, style, chosen), destination)
 
 
-def _of_file(file: Path, to: tuple[str, ...], options: ExportOptions) -> Source:
+def _of_file(file: Path, to: tuple[str, ...], style: str | None, options: ExportOptions) -> Source:
     if reader_of(file).graph:
         raise ConfigurationError(f"{file}: an exported file already; export from the run")
     converter = load(file, device="cpu", precision="float32", evaluated=options.evaluated, dropout=options.dropout)
-    return Source(converter, file.stem, to)
+    return Source(converter, file.stem, to, style=style)
 
 
-def _of_run(run: Path, to: tuple[str, ...], options: ExportOptions, with_samples: bool) -> Source:
+def _of_run(run: Path, to: tuple[str, ...], style: str | None, options: ExportOptions, with_samples: bool) -> Source:
     options.refuse_for(run)
     loaded = load_model(run, options.checkpoint)
     if not isinstance(loaded.model, Translator):
@@ -63,7 +73,7 @@ def _of_run(run: Path, to: tuple[str, ...], options: ExportOptions, with_samples
     converter = Converter(loaded.model, loaded.images, Runtime(torch.device("cpu")))
     converter.derived = as_derived(loaded.recipe)
     samples = _samples(loaded) if with_samples else []
-    return Source(converter, loaded.recipe.name, to, loaded.checkpoint, samples)
+    return Source(converter, loaded.recipe.name, to, loaded.checkpoint, samples, style)
 
 
 def _samples(loaded: Loaded) -> list[Tensor]:

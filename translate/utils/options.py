@@ -36,3 +36,16 @@ def name_of(declared: Field[Any]) -> str:
 def option(default: Any, name: str | None = None, *, help: str, **how: Any) -> Any:
     """A field with its default and its `Option`."""
     return field(default=default, metadata={"option": Option(name, help, **how)})
+
+
+def number_or(most: int, **words: Any) -> Callable[[str | None], Any]:
+    """A parser of a number from 1 to `most`, or of one of the `words`, which stand for values."""
+
+    def parse(text: str | None) -> Any:
+        if text in words:
+            return words[text]
+        if text is None or not text.isdecimal() or not 1 <= int(text) <= most:
+            raise ValueError(f"{text}: expected {', '.join(words)} or a number from 1 to {most}")
+        return int(text)
+
+    return parse

@@ -40,8 +40,9 @@ def on_device(loader: Loader[Batch], device: torch.device, limit: int | None, lo
     except Unfit as reason:
         log(f"--cache device: {reason}; images are cached in main memory instead")
         return partial(loader.stream, pin=device.type == "cuda")
-    megabytes = sum(image.nbytes for image in images) / 1e6
-    log(f"the training set is cached on {device}: {sum(map(len, images)):,} images, {megabytes:,.0f} MB")
+    each = {id(image): image for image in images}.values()
+    megabytes = sum(image.nbytes for image in each) / 1e6
+    log(f"the training set is cached on {device}: {sum(map(len, each)):,} images, {megabytes:,.0f} MB")
     return DeviceLoader(loader, images).stream
 
 
@@ -104,12 +105,12 @@ def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tens
     if loader.derive:
         raise Unfit("data.derive works on the host")
     first = [images.load(0) for images in loader.images]
-    wanted = sum(len(images) * image.nbytes for images, image in zip(loader.images, first, strict=True))
+    lists = dict(zip(loader.images, first, strict=True))  # references are of the same images
+    wanted = sum(len(images) * image.nbytes for images, image in lists.items())
     if wanted > limit:
         raise Unfit(f"the training set takes {wanted / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are free for it")
-    return [
-        _all_moved(images, image, loader.workers, device) for images, image in zip(loader.images, first, strict=True)
-    ]
+    there = {images: _all_moved(images, image, loader.workers, device) for images, image in lists.items()}
+    return [there[images] for images in loader.images]
 
 
 def _all_moved(images: DecodedImages, like: np.ndarray, workers: int, device: torch.device) -> Tensor:

@@ -13,6 +13,7 @@ Outline = tuple[Array, Array]  # angles of the edges' normals, and the edges' di
 
 MOST = 4  # shapes per scene
 GAP = 0.1  # minimum between two shapes: room for what styles draw outside
+CHROMA = np.array([0, 2, 4]) * np.pi / 3  # places of red, green and blue on the circle of hues
 CELLS = (2, 4, 8)  # cells per side of the ground's lattices
 _GRID = np.stack(np.meshgrid(*[(np.arange(24) + 0.5) / 24] * 2), -1)  # points checked to keep shapes apart
 
@@ -77,9 +78,14 @@ def _throw(rng: np.random.Generator) -> Shape:
     angles = angles + rng.uniform(0, 2 * np.pi)
     normals = np.stack([np.cos(angles), np.sin(angles)], -1)
     centre, radius = rng.uniform(0.08, 0.92, 2), rng.uniform(0.17, 0.32)
-    hue = rng.uniform(0, 2 * np.pi) + np.array([0, 2, 4]) * np.pi / 3
-    fill = rng.uniform(0.42, 0.58) + 0.32 * np.cos(hue)
+    hue = rng.uniform(0, 2 * np.pi)
+    fill = hued(rng.uniform(0.42, 0.58), hue)
     return Shape(normals, radius * reach + normals @ centre, fill)
+
+
+def hued(brightness: float, hue: float) -> Array:
+    """The colour (3,) in [0, 1] of that mean, and of that hue in radians."""
+    return brightness + 0.32 * np.cos(hue + CHROMA)
 
 
 def _regular(edges: int) -> Callable[[np.random.Generator], Outline]:

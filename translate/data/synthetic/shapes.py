@@ -18,6 +18,7 @@ import numpy as np
 
 from translate.data.catalog.description import FILE_NAME
 from translate.data.io.images import Picture, write
+from translate.data.synthetic.palettes import drawn_palette, in_palette
 from translate.data.synthetic.scenes import Array, Scene, compose
 from translate.errors import ConfigurationError, nearest
 from translate.utils.atomic_files import clear_leftovers, hidden_folder
@@ -60,11 +61,15 @@ STYLES: tuple[str, ...] = tuple(BANDS)
 DEFAULT_PAIR = ("flat", "outlined")
 
 
-def render(scene_seed: int, style: str, size: int) -> Array:
-    """Renders a scene, antialiased: (size, size, 3) uint8. Raises ValueError for arguments out of range."""
+def render(scene_seed: int, style: str, size: int, palettes: int = 0) -> Array:
+    """Renders a scene, antialiased: (size, size, 3) uint8; in one of so many palettes of the style, if there are any.
+    Raises ValueError for arguments out of range."""
     if style not in BANDS or size < 1 or scene_seed < 0:
         raise ValueError(f"no scene {scene_seed} in '{style}' at {size} px; styles are {', '.join(STYLES)}")
-    return draw(compose(scene_seed), style, size)
+    scene = compose(scene_seed)
+    if palettes:
+        scene = in_palette(scene, style, palettes, drawn_palette(scene_seed, style, palettes))
+    return draw(scene, style, size)
 
 
 def draw(scene: Scene, style: str, size: int) -> Array:
@@ -92,25 +97,30 @@ def render_set(
     test: int = 64,
     seed: int = 0,
     pairs: int = 0,
+    palettes: int = 0,
 ) -> Path:
     """Renders `train` and `test` pictures of each style into `folder`, an ordinary data set, and returns it.
 
     `unpaired`: trainA and trainB show different scenes, but for the first `pairs`; testA and testB the same. `paired`:
     every scene in both styles.
     `labelled`: train/<style> show different scenes, test/<style> the same, for any number of styles. No scene is in
-    both train and test.
+    both train and test. With `palettes`, of which each style has so many, a scene has no one true translation.
     The folder appears once complete. An existing one is returned if it was rendered from the same settings.
     Raises ConfigurationError if it was not, or for invalid settings.
     """
     _check(view, styles, size, train, test, seed)
     if pairs >= train or (pairs and view != "unpaired"):
         raise ConfigurationError(f"shapes: {pairs} pairs: fewer than the {train} to train on, of an unpaired set")
+    if palettes and view == "paired":
+        raise ConfigurationError("shapes: with palettes no scene has one true translation: set data.shapes.palettes=0")
+    if palettes and pairs:
+        raise ConfigurationError("shapes: with palettes no scene has one true translation: set data.shapes.pairs=0")
 
     def pictures() -> Iterator[tuple[Path, Array]]:
         for path, scene, style in _plan(view, styles, train, test, seed, pairs):
-            yield path, render(scene, style, size)
+            yield path, render(scene, style, size, palettes)
 
-    return written_once(folder, _describe(view, styles, size, train, test, seed, pairs), pictures())
+    return written_once(folder, _describe(view, styles, size, train, test, seed, pairs, palettes), pictures())
 
 
 def written_once(folder: Path, description: str, pictures: Iterable[tuple[Path, Array]]) -> Path:
@@ -156,13 +166,16 @@ def _plan(
                 yield parent / f"{scene - first:05d}.png", scene, style
 
 
-def _describe(view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int, pairs: int) -> str:
+def _describe(
+    view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int, pairs: int, palettes: int
+) -> str:
     """Returns the text of dataset.yaml; its title contains everything that the rendering depends on."""
     trained = f"{train} to train on{f', {pairs} of them pairs,' if pairs else ''} and {test} to test"
     numbers = f"{size} px, {trained} in each, seed {seed}, drawing {DRAWING}"
+    numbers += f", {palettes} palettes each" if palettes else ""
     lines = ["name: shapes", f'title: "{view} scenes in {", ".join(styles)}: {numbers}"']
     lines += [f"layout: {view}", f"domains: [{', '.join(styles)}]"]
-    if view != "paired":
+    if view != "paired" and not palettes:
         lines += ["test_paired: true"]
     return "\n".join(lines) + "\n"
 

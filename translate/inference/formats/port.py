@@ -13,16 +13,19 @@ from translate.data.io.values import UNIT
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter, for_inference
 from translate.inference.foreign import read_generator
+from translate.inference.foreign_styles import is_styled, read_styled
 from translate.inference.formats.source import Destination, Exported, Source, placed
 from translate.inference.options import ModelOptions
 from translate.inference.provenance import require_writable
-from translate.models.base import Translator
+from translate.models.base import ImageSpec, Translator
+from translate.models.stargan_v2 import StarGANv2
 from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d, layers_of
 from translate.networks.foreign import PortGenerator, from_port, port_state, track
 from translate.networks.foreign_file import read_state
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
+from translate.networks.weights_file import read_weights
 from translate.utils.sides import Sides, Size
 from translate.utils.user_paths import folder_named
 
@@ -80,8 +83,24 @@ def load(path: Path, options: ModelOptions) -> Converter:
     Raises ConfigurationError for a file without such a generator, or for a backend that runs graphs.
     """
     options.refuse_backend_for(path)
+    if styled := _styled(path):
+        return for_inference(*styled, path, options.device, options.precision)
     generator, images = read_generator(path, options.evaluated, options.dropout)
     return for_inference(generator, images, path, options.device, options.precision)
+
+
+def _styled(path: Path) -> tuple[StarGANv2, ImageSpec] | None:
+    """StarGAN v2's model of a file that holds its networks; None for another file. Raises ConfigurationError."""
+    try:
+        contents = read_weights(path)
+    except (OSError, ValueError):  # the reading of a single generator says what is wrong
+        return None
+    if not is_styled(contents):
+        return None
+    try:
+        return read_styled(contents)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
 
 
 def generators(model: Translator, step: int) -> dict[str, Published]:

@@ -27,11 +27,13 @@ class Source:
     """None for another project's generator."""
     samples: list[Tensor] = field(default_factory=list)
     """uint8 images of the data set that it was trained on, if that is there."""
+    style: str | None = None
+    """Of the translations of a graph, which has that one alone."""
 
     @property
     def request(self) -> Request:
-        """Raises ConfigurationError if `to` is not what the model converts to."""
-        return self.converter.request(self.to)
+        """Raises ConfigurationError if `to` and `style` are not what the model converts to."""
+        return self.converter.request(self.to, self.style)
 
 
 @dataclass(frozen=True)

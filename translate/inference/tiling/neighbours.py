@@ -122,6 +122,18 @@ def enlarged(func: Any, map_: RowMap, size: list[int], *options: Any) -> RowMap:
     return RowMap(like_result(func, map_, size, *options), rows, map_.bands)
 
 
+def averaged(func: Any, map_: RowMap, kernel: list[int], stride: list[int], *options: Any) -> RowMap:
+    """Means of neighbouring blocks, which neither overlap nor are padded. Raises NotImplementedError for others."""
+    before, factor = map_.rows, kernel[0]
+    if stride not in ([], kernel) or (options and options[0] != [0, 0]):
+        raise NotImplementedError("maps that are processed in bands are averaged in blocks that do not overlap")
+
+    def rows(top: int, bottom: int) -> Tensor:
+        return func(before(top * factor, bottom * factor), kernel, stride, *options)
+
+    return RowMap(like_result(func, map_, kernel, stride, *options), rows, map_.bands)
+
+
 def nearest(func: Any, map_: RowMap, size: list[int], *options: Any) -> RowMap:
     """Nearest interpolation: `enlarged`, or every n-th row and column of a map.
 

@@ -44,6 +44,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     aten.upsample_nearest2d.default: neighbours.nearest,
     aten.upsample_bilinear2d.default: neighbours.enlarged,
     aten.pixel_shuffle.default: neighbours.shuffled,
+    aten.avg_pool2d.default: neighbours.averaged,
     aten._upsample_bilinear2d_aa.default: all_pixels.whole,
     **dict.fromkeys(
         (aten.native_batch_norm.default, aten.cudnn_batch_norm.default, aten.miopen_batch_norm.default),

@@ -33,6 +33,7 @@ _VALIDATED_ON = (
     "data.resize",
     "data.interpolation",
     "data.shapes.styles",
+    "data.shapes.palettes",
     "data.shapes.test",
     "data.shapes.seed",
     "training.validation_images",

@@ -292,6 +292,7 @@ def _rendered(data: DataSettings, view: View, log: Log) -> Path:
     if options.pairs and data.pairs != "some":
         raise ConfigurationError("data.shapes.pairs: no effect without data.pairs=some; leave it out, or set that, too")
     name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
-    folder = user_data() / f"{name}{f'-{options.pairs}-pairs' if options.pairs else ''}"
+    name += f"-{options.pairs}-pairs" if options.pairs else ""
+    folder = user_data() / (name + (f"-{options.palettes}-palettes" if options.palettes else ""))
     log(f"shapes: {'images drawn earlier' if folder.exists() else 'drawing its images, once'}, in {shown(folder)}")
     return render_set(folder, view=view, size=size, **options.model_dump(exclude={"length"}))
