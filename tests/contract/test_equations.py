@@ -239,6 +239,48 @@ def test_stargan_reads_labels_off_real_images_and_teaches_them_by_generated_ones
     )
 
 
+@pytest.mark.parametrize("source", ["latent", "reference"])
+def test_stargan_v2_gives_images_styles_that_can_be_read_and_that_differ(source):
+    """Choi et al. 2020, eq. 1 to 6, a third of the way through the decay of the diversity."""
+    rules = {"objective": "nonsaturating", **PENALISED}
+    model, batch = _model("stargan-v2", rules, style_reconstruction=2, diversity=3, diversity_steps=300, cycle=5)
+    model.step.fill_(100)
+    images, own, wanted, among = batch.images, batch.labels.argmax(1), batch.wanted.argmax(1), torch.arange(3)
+    turns, fakes = {turn.name: turn for turn in model.turns()}, model.generate(batch)
+
+    def score(domain, x):
+        return model.discriminator(x)[among, domain][:, None]
+
+    def read(x, domain):
+        return model.style_encoder(x)[among, domain]
+
+    torch.manual_seed(1)
+    if source == "latent":
+        style, another = fakes["style_latent"], model._drawn(batch)
+    else:
+        style, another = read(batch.reference, wanted), read(batch.partner, wanted)
+    fake = model.generator(images, style)
+    paid = {}
+    for name in (f"discriminator_{source}", f"generator_{source}"):
+        torch.manual_seed(1)
+        paid |= {f"{name.split('_')[0]}: {key}": loss.item() for key, loss in turns[name].losses(batch, fakes).items()}
+    spread = _distance(fake, model.generator(images, another))
+    _require(
+        paid,
+        {
+            "discriminator: adversarial": F.softplus(-score(own, images)).mean()
+            + F.softplus(score(wanted, fake)).mean(),
+            "discriminator: r1": 4 * _squared_slope(partial(score, own), images),
+            "discriminator: r2": 6 * _squared_slope(partial(score, wanted), fake),
+            "generator: adversarial": F.softplus(-score(wanted, fake)).mean(),
+            "generator: style_reconstruction": 2 * _distance(read(fake, wanted), style),
+            "generator: diversity": -3 * (2 / 3) * spread,
+            "generator: cycle": 5 * _distance(model.generator(fake, read(images, own)), images),
+            "generator: spread": spread,
+        },
+    )
+
+
 def test_unit_ties_images_translations_and_codes():
     weights = {
         "reconstruction": 2,

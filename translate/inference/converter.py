@@ -113,7 +113,9 @@ class Converter:
     def request(self, to: To, style: Any = None) -> Request:
         """See `request_of`, and `style_of` for the style, of which None is the model's own choice."""
         request = request_of(to, self.model, self.images.domains)
-        return request if style is None else request.in_style(style_of(style, self, min(request.set)))
+        if style is None:
+            return request
+        return request.in_style(style_of(style, self.model, self.images, self.runtime, min(request.set)))
 
     @overload
     def convert(self, images: Images, to: To = None, style: Any = None) -> Images: ...
