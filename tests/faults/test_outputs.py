@@ -149,7 +149,7 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unasked(run_cli, generator, p
 READ = {
     ("augment", "runs"), ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("convert", "truth"),
     ("evaluate", "run"), ("export", "run"), ("report", "run"), ("sample", "run"), ("serve", "runs"), ("sweep", "file"),
-    ("watch", "runs"), ("downstream", "augmented"),
+    ("watch", "runs"), ("downstream", "augmented"), ("evaluate", "clips"),
 } | {(command, "plugin") for command in
      ("augment", "convert", "downstream", "data check", "evaluate", "explain", "export", "recipes", "sample", "schema",
       "serve", "train")}  # fmt: skip

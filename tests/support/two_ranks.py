@@ -36,6 +36,7 @@ WGAN_GP = {"adversarial": {"objective": "wasserstein", "gradient_penalty": 10}}
 PENALTIES = {"adversarial": {"objective": "nonsaturating", "r1": 1, "r2": 1}}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, POOL if "pool" in TINY[name] else {}) for name in MODELS},
+    "cut": ("cut", {"patches": {"places": 10_000}}),  # all: those that are drawn are the same for a process's images
     "wgan-gp": ("gan", WGAN_GP),
     "wgan-gp-through-batch-norm": ("cgan", WGAN_GP),
     "r1-through-batch-norm": ("pix2pix", PENALTIES),
