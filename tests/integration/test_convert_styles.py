@@ -19,6 +19,7 @@ SAYS_NO_WAY |= {
     ("models/stargan_v2", "model.name {}"): "begins a message of models/styles",
     ("models/styles", "learns from one set of classes: leave data.also out"): "looked at in test_stargan_v2",
     ("data/synthetic/shapes", "set data.shapes.palettes=0"): "looked at in test_palettes",
+    ("data/synthetic/shapes", "set data.shapes.pairs=0"): "looked at in test_palettes",
 }
 
 

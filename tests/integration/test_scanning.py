@@ -146,7 +146,7 @@ def test_one_fault_of_many_files_is_one_line_and_all_are_counted(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         unreadable(found, found.loader(1, 0), quiet, quiet=True)
     text = str(caught.value)
-    assert "33 images cannot be read" in text and "--skip-bad" in text
+    assert "33 images cannot be used" in text and "--skip-bad" in text
     assert text.count("the file is empty: 30: bad0.png, bad1.png, ") == 1 == text.count("the file is empty")
     assert f" more in {root / 'trainA'}\n" in text and "bad29.png" not in text
     assert all(f"{root / 'trainB' / name}: not an image" in text for name in ("words0.png", "words1.png", "words2.png"))
@@ -344,7 +344,7 @@ def test_a_resumed_run_leaves_out_what_it_was_begun_without(run_cli, tiny_recipe
     arguments = ["train", tiny_recipe("pix2pix"), "--data", root, "--device", "cpu", *constant]
     bad.write_bytes(sound[:100])
     refused = run_cli(*arguments, "--out", "refused")
-    assert refused.exit_code == 2 and "set: 1 images cannot be read" in refused.stderr
+    assert refused.exit_code == 2 and "set: 1 image cannot be used" in refused.stderr
     assert run_cli(*arguments, "--out", "whole", "--skip-bad").exit_code == 0
     assert run_cli(*arguments, "--out", "parts", "--skip-bad", "--set", "training.steps=2").exit_code == 0
     bad.write_bytes(sound)  # mended meanwhile: the order of the run's images must not change

@@ -298,7 +298,7 @@ def test_a_folder_of_sound_is_checked(user: User) -> None:
     assert "0002.wav has 30,000 samples at 16,000 Hz, and" in user.refused(*command)
     soundfile.write(train / "0002.wav", speech.tones(2, 32000), 16000)
     said = user.refused(*command)
-    assert "2 images cannot be read" in said and "0001.wav: silent" in said and "0003.wav: cut short" in said
+    assert "2 images cannot be used" in said and "0001.wav: silent" in said and "0003.wav: cut short" in said
     user.gets(*command, "--skip-bad")
 
 

@@ -65,3 +65,5 @@ def test_a_set_with_palettes_says_so_and_promises_no_truth(tmp_path) -> None:
     assert render(0, STYLE, 32, 3).tolist() != render(0, STYLE, 32).tolist()
     with pytest.raises(ConfigurationError, match=r"set data\.shapes\.palettes=0"):
         render_set(tmp_path / "pairs", view="paired", palettes=3)
+    with pytest.raises(ConfigurationError, match=r"set data\.shapes\.pairs=0"):
+        render_set(tmp_path / "some", view="unpaired", pairs=2, palettes=3)

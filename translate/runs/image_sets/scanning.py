@@ -14,7 +14,7 @@ from translate.data.io.values import DEEP, UNIT, Span
 from translate.data.labelled import LabelledFolder
 from translate.data.layers import files_of, in_layers
 from translate.data.loader import Loader
-from translate.data.messages import NAMED, by_fault, few
+from translate.data.messages import NAMED, by_fault, counted, few
 from translate.data.source import Readable
 from translate.data.source_file import Source
 from translate.errors import ConfigurationError, command
@@ -62,7 +62,7 @@ def _refused(images: ImageSet, found: Mapping[Path, str], log: Log) -> dict[str,
     bad = {str(path): reason for path, reason in found.items()}
     if not bad:
         return {}
-    head = f"{shown(str(images.settings.set))}: {len(bad)} images cannot be used:"
+    head = f"{shown(str(images.settings.set))}: {counted(len(bad), 'image')} cannot be used:"
     lines = "\n  ".join([head, *by_fault(found, NAMED)])
     if not images.settings.skip_bad:
         raise ConfigurationError(f"{lines}\nrepair or remove them, or leave them out with --skip-bad")
