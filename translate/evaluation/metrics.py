@@ -141,7 +141,7 @@ MEASURES: dict[str, Measure] = {
         "translations that the classifier takes for the wanted domain", None, "%", "higher", decimals=1
     ),
     "style_spread": Measure(
-        "difference between the styles of one picture, in the classifier's features", None, "", "higher", decimals=2
+        "difference between the styles of one picture, by the classifier's features", None, "", "higher", decimals=2
     ),
     "digit_accuracy": Measure("digits read right", None, "%", "higher", decimals=1),
     "digit_accuracy/translated": Measure(

@@ -4,11 +4,13 @@ and how much those of one picture differ, in styles of random numbers (latent) a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations, permutations
 
 import torch
 from torch import Tensor
 
+from translate.evaluation.classifier_errors import ClassifierErrors, asking
 from translate.evaluation.classifier_training import Trained
 from translate.evaluation.intervals import bootstrap_mean
 from translate.evaluation.table import Protocol, Score, score
@@ -35,7 +37,7 @@ def evaluate_styles(
     """Scores from every domain to every other, in rows "a to b, latent" and "a to b, reference". `of_domain`: test
     images (images, channels, height, width) in [-1, 1] of each domain; those of the target are the references, too.
     `delivered`: translations as they are read again from their files."""
-    classifier, scores = trained.classifier, []
+    classifier, errors, scores = trained.classifier, ClassifierErrors.of(trained), []
     how = {**protocol, **trained.protocol, "styles": f"{DRAWS} of each picture"}
     inputs = [_spread(images, MOST).to(runtime.device) for images in of_domain]
     read = [classifier.predict(images).float() for images in inputs]
@@ -51,12 +53,14 @@ def evaluate_styles(
             made = [delivered(_translated(model, inputs[origin], to, style, runtime)) for style in styles]
             # Of each picture the share: its translations in several styles are no independent trials.
             hits = torch.stack([classifier.predict(images)[:, to].double().cpu() for images in made]).mean(0)
+            asked = asking(torch.full((len(hits),), to), len(domains))
+            apart = bootstrap_mean(spread([classifier.features(images) for images in made]).double().cpu())
             row = f"{domains[origin]} to {domains[to]}, {way}"
             scores += [
                 score(
                     "domain_accuracy",
                     row,
-                    bootstrap_mean(hits).times(100),
+                    errors.allowing(bootstrap_mean(hits), asked).times(100),
                     floor={"inputs": 100 * float(read[origin][:, to].mean())},
                     ceiling={"real test images": 100 * float(read[to][:, to].mean())},
                     protocol=how,
@@ -64,7 +68,7 @@ def evaluate_styles(
                 score(
                     "style_spread",
                     row,
-                    bootstrap_mean(spread([classifier.features(images) for images in made]).double().cpu()),
+                    replace(apart, warning=errors.warning),
                     floor={"one style": 0.0},
                     ceiling={"between real test images": float(spread(list(features[to].split(1))).mean())},
                     protocol=how,
