@@ -127,7 +127,7 @@ def test_another_size_is_refused_with_the_one_that_fits(measured: bool) -> None:
         if measured:
             next(iter(evaluation_batches([LOW[:1], ODD[:1]], Paired, ways(), 1, size=32)))
         Loader([LOW[:1], ODD[:1]], Paired, ways(), Cropping(32)).batch(0)
-    wanted = "99 x 81 pixels, where 4 times its input low/0.png is 96 x 80"
+    wanted = "99 x 81 pixels, where 4 times its input is 96 x 80"
     assert str(refused.value) == f"high/0.png: {wanted}: crop it so, or set data.resize: square"
 
 

@@ -335,8 +335,8 @@ RECTANGULAR = [name for name, kind in MODELS.items() if not issubclass(kind, Sam
 def test_a_translator_learns_from_rectangles(name, size):
     model = built(name, size)
     kind = model.batch_type
-    images = [torch.rand(2, 3, *size) * 2 - 1 for _ in range(kind.domains())]
-    others = {"labels": torch.eye(3)[:2], "index": torch.arange(2)}
+    images = [torch.rand(2, 3, *size) * 2 - 1 for field in kind.kinds() if field in ("images", "reference")]
+    others = {"labels": torch.eye(3)[:2], "reference labels": torch.eye(3)[1:], "index": torch.arange(2)}
     batch = kind.made_of(images, others.__getitem__)
     trainer = tiny_trainer(model)
     before = [weight.detach().clone() for weight in model.parameters()]
