@@ -23,6 +23,7 @@ ROWS = {  # inputs, translations, truth: files of the same names
     "landscapes": ("landscapes/labels/test", "out/landscapes", "landscapes/pictures/test"),
     "cyclegan": ("styles/testA", "out/cyclegan", "styles/testB"),
     "direct": ("styles/testA", "out/direct", "styles/testB"),
+    "cut": ("styles/testA", "out/cut", "styles/testB"),
     "unit": ("colours/test/green", "out/unit", "colours/test/red"),
     "stargan": ("colours/test/blue", "out/stargan", "colours/test/red"),
 }
