@@ -73,14 +73,16 @@ def test_targets_get_no_gradient_and_logits_do_not_count() -> None:
 
 
 def test_pix2pix_with_matching_pays_it_and_moves_by_it() -> None:
-    settings = TINY["pix2pix"] | {"reconstruction": 0, "adversarial_weight": 1e-9, "feature_matching": 10}
-    model = tiny_model("pix2pix", settings=settings)
-    trainer = tiny_trainer(model)
-    batch = random_batch(model, seed=0)
-    before = [weight.detach().clone() for weight in model.generator.parameters()]
-    trainer.step(batch)
-    assert trainer.read_losses()["generator/feature_matching"] > 0
-    assert any(not torch.equal(one, other) for one, other in zip(before, model.generator.parameters(), strict=True))
+    def stepped(weight):
+        model = tiny_model("pix2pix", settings=TINY["pix2pix"] | {"feature_matching": weight})
+        trainer = tiny_trainer(model)
+        trainer.step(random_batch(model, seed=0))
+        return trainer.read_losses(), [*model.generator.parameters()], [*model.discriminator.parameters()]
+
+    (without, plain, judge), (paid, moved, same) = stepped(0), stepped(10)
+    assert paid["generator/feature_matching"] > 0 and "generator/feature_matching" not in without
+    assert any(not torch.allclose(one, other, atol=1e-6) for one, other in zip(plain, moved, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(judge, same, strict=True)), "it moves the generator alone"
 
 
 def test_what_cannot_be_matched_is_refused() -> None:

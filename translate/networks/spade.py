@@ -93,6 +93,7 @@ class SPADEBlock(nn.Module):
         self.shortcut = spectral_norm(nn.Conv2d(width_in, width_out, 1, bias=False)) if self.norm_shortcut else None
 
     def forward(self, features: Tensor, planes: Tensor) -> Tensor:
+        planes = F.interpolate(planes, features.shape[2:], mode="nearest")
         inner = self.conv1(F.leaky_relu(self.norm1(features, planes), 0.2))
         inner = self.conv2(F.leaky_relu(self.norm2(inner, planes), 0.2))
         if self.norm_shortcut is not None and self.shortcut is not None:
@@ -102,7 +103,7 @@ class SPADEBlock(nn.Module):
 
 class SPADE(nn.Module):
     """Spatially adaptive normalisation: (1 + gamma) * normalised + beta, both maps made of the planes, which are
-    resized to the features (eq. 1, with 1 + gamma as released)."""
+    as high and wide as the features (eq. 1, with 1 + gamma as released)."""
 
     def __init__(self, width: int, planes: int, hidden: int, kind: ShapedNormalisation) -> None:
         super().__init__()
@@ -112,7 +113,7 @@ class SPADE(nn.Module):
         self.gamma, self.beta = _conv3(hidden, width), _conv3(hidden, width)
 
     def forward(self, features: Tensor, planes: Tensor) -> Tensor:
-        shared = self.shared(F.interpolate(planes, features.shape[2:], mode="nearest"))
+        shared = self.shared(planes)
         return self.norm(features) * (1 + self.gamma(shared)) + self.beta(shared)
 
 
