@@ -62,6 +62,9 @@ SMALL = {
     "code": 4,
     "condition": 3,
     "enlargement": 2,
+    "widths": (8, 16),
+    "heads": 2,
+    "embedding": 4,
 }
 # What else a method takes, so that its tests meet more of its losses, or networks that are quicker still.
 FURTHER: dict[str, dict] = {

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from translate.errors import ConfigurationError
 from translate.networks.blocks import named
+from translate.networks.resnet import changed
 from translate.networks.settings import Generator, GeneratorSettings, require_multiple
 from translate.utils.sides import Size
 
@@ -35,6 +37,10 @@ class ViTUNetSettings(GeneratorSettings):
     embedding: int = Field(384, ge=1)
     """Numbers that say where a token is."""
 
+    residual: bool = False
+    """Learns the change to the input (see `changed`), starting from no change: for small networks that begin with random
+    weights. Not published."""
+
     @model_validator(mode="after")
     def _divides(self) -> Self:
         if self.width % self.heads:
@@ -44,9 +50,19 @@ class ViTUNetSettings(GeneratorSettings):
         return self
 
     def build_between(self, channels_in: int, channels_out: int, size: Size) -> ViTUNetGenerator:
+        if self.residual and channels_in != channels_out:
+            raise ConfigurationError(
+                f"model.generator.residual keeps the channels, and cannot make {channels_out} of {channels_in}; set "
+                "model.generator.residual: false"
+            )
         levels = len(self.widths)
         require_multiple(size, 2**levels, f"vit-unets of {levels} levels", "take fewer model.generator.widths")
         return ViTUNetGenerator(channels_in, channels_out, **self.options)
+
+    def initialise(self, network: Generator) -> None:
+        super().initialise(network)
+        if self.residual:
+            nn.init.zeros_(network.get_parameter("head.weight"))
 
 
 class ViTUNetGenerator(Generator):
@@ -60,10 +76,12 @@ class ViTUNetGenerator(Generator):
     others.
     """
 
+    attends = True
+
     def __init__(self, channels_in: int, channels_out: int, **options: Any) -> None:
         super().__init__()
         self.settings = own = ViTUNetSettings(**options)
-        self.stride = 2 ** len(own.widths)
+        self.stride, self.residual = 2 ** len(own.widths), own.residual
         outer = [own.widths[0], *own.widths]
         self.stem = named(conv=_conv3(channels_in, outer[0]), activation=nn.LeakyReLU(SLOPE))
         self.down = nn.ModuleList(_looked_at(*widths) for widths in pairwise(outer))
@@ -80,7 +98,9 @@ class ViTUNetGenerator(Generator):
         features, style = self.transformer(features)
         for up in reversed(self.up):
             features = up(features, kept.pop(), style)
-        return 2 * torch.sigmoid(self.head(features)) - 1
+        made = self.head(features)
+        # Twice a sigmoid less 1 is the tanh of half its logit, which a change is added to.
+        return changed(images, made / 2) if self.residual else 2 * torch.sigmoid(made) - 1
 
 
 class Transformer(nn.Module):
