@@ -120,7 +120,7 @@ class Transformer(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         batch, _, height, width = features.shape
         tokens = features.flatten(2).transpose(1, 2)
-        places = torch.sin(self.place(_places(height, width, features))).expand(batch, -1, -1)
+        places = torch.sin(self.place(_places(height, width, self.place.weight))).expand(batch, -1, -1)
         tokens = self.enter(torch.cat([places.to(tokens.dtype), tokens], 2))
         tokens = torch.cat([tokens, self.style.to(tokens.dtype).expand(batch, -1, -1)], 1)
         for block in self.blocks:
@@ -196,7 +196,7 @@ def _looked_at(width_in: int, width: int) -> nn.Sequential:
 
 def _places(height: int, width: int, like: Tensor) -> Tensor:
     """Row and column of each place (height * width, 2), from -1 to 1."""
-    rows, columns = (torch.linspace(-1, 1, side, device=like.device) for side in (height, width))
+    rows, columns = (torch.linspace(-1, 1, side, device=like.device, dtype=like.dtype) for side in (height, width))
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1).flatten(0, 1)
 
 
