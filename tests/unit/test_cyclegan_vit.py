@@ -100,7 +100,7 @@ def test_a_discriminator_with_published_weights_gives_the_published_scores_and_p
     for score in (network(known["real"]), network.head(network.layers(known["real"]), none)):
         assert (score - known["score_real_without_cache"]).abs().max() < 1e-5
 
-    memory = Memory(3, network, 3, 32)
+    memory = Memory(3, network, 32)
     for name in earlier:
         getattr(memory, name).push(earlier[name].features)
     with pytest.MonkeyPatch.context() as patch:
@@ -140,6 +140,13 @@ def test_any_size_of_the_stride_is_translated_and_every_pixel_sees_every_other()
         assert ((network(images) - network(other)).abs() > 0).all()
     residual = ViTUNetSettings.model_validate(VIT["generator"] | {"residual": True}).initialised(3, SIZE)
     assert (residual(images.float()) - images).abs().max() < 0.011, "begins at its input"
+
+
+@pytest.mark.parametrize("options", [{}, {"padding": 2}, {"downsampling": "blur"}, {"layers": 2}])
+def test_a_discriminator_knows_the_size_of_its_features(options: dict) -> None:
+    network = PatchDiscriminator(3, filters=2, **options)
+    for size in ((40, 57), (43, 64)):
+        assert network.layers(torch.zeros(1, 3, *size)).shape[1:] == network.features_of(size)
 
 
 def test_a_cache_keeps_the_newest_and_counts_none_that_was_not_seen() -> None:

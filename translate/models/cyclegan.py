@@ -64,8 +64,8 @@ class CycleGAN(Translator):
         )
         self.pool_a, self.pool_b = (ImagePool(config.pool, channels, images.size) for channels in (a, b))
         self.memory_a, self.memory_b = (
-            Memory(config.cache, discriminator, channels, images.size) if config.cache else None
-            for discriminator, channels in ((self.discriminator_a, a), (self.discriminator_b, b))
+            Memory(config.cache, discriminator, images.size) if config.cache else None
+            for discriminator in (self.discriminator_a, self.discriminator_b)
         )
 
     @classmethod

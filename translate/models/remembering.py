@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from translate.losses.feature_cache import FeatureCache
 from translate.models.adversary import Adversary, with_name
 from translate.models.base import Losses
 from translate.networks.batch_head import BatchHead, Earlier
-from translate.utils.sides import Sides, Size
+from translate.utils.sides import Size
 
 
 class Memory(nn.Module):
@@ -24,8 +23,8 @@ class Memory(nn.Module):
     The methods take the discriminator, a `PatchDiscriminator` with a `BatchHead`, which belongs to the model.
     """
 
-    def __init__(self, capacity: int, discriminator: nn.Module, channels: int, size: Size) -> None:
-        """For images of `channels`, trained at `size`. Raises ConfigurationError for a discriminator that compares
+    def __init__(self, capacity: int, discriminator: Any, size: Size) -> None:
+        """For images trained at `size`. Raises ConfigurationError for a discriminator that compares
         nothing."""
         super().__init__()
         if not isinstance(getattr(discriminator, "head", None), BatchHead):
@@ -33,7 +32,7 @@ class Memory(nn.Module):
                 "model.cache: is of features that the discriminator's last layers compare: set "
                 "model.discriminator.head=batch_norm (with model.discriminator.scales=1), or model.cache=0"
             )
-        shape = _features_of(discriminator, channels, size)
+        shape = discriminator.features_of(size)
         self.real, self.fake = FeatureCache(capacity, *shape), FeatureCache(capacity, *shape)
 
     def of_fakes(self, discriminator: nn.Module) -> Score:
@@ -65,11 +64,3 @@ class Memory(nn.Module):
 
 def _scored(discriminator: Any, earlier: Earlier, images: Tensor) -> Tensor:
     return discriminator.head(discriminator.layers(images), earlier)
-
-
-def _features_of(discriminator: Any, channels: int, size: Size) -> torch.Size:
-    """The shape (channels, height, width) of what the last layers see of an image."""
-    layers = copy.deepcopy(discriminator.layers).to("meta")
-    with torch.no_grad():
-        seen: Tensor = layers(torch.empty(1, channels, *Sides.of(size), device="meta"))
-    return seen.shape[1:]

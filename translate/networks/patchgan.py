@@ -14,7 +14,7 @@ from translate.networks import blocks
 from translate.networks.batch_head import BatchHead, Head
 from translate.networks.blocks import Downsampling, Normalisation, PaddedConv2d, layers_of, named
 from translate.networks.settings import DiscriminatorSettings, require_at_least
-from translate.utils.sides import Size
+from translate.utils.sides import Sides, Size
 
 
 class PatchwiseSettings(DiscriminatorSettings):
@@ -140,6 +140,15 @@ class PatchDiscriminator(nn.Module):
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """What each layer makes of the images, the logits last; of this one scale."""
         return [_maps([*self.layers, self.head], images)]
+
+    def features_of(self, size: Size) -> tuple[int, int, int]:
+        """Channels, height and width of what its head sees of images of that size."""
+        height, width = Sides.of(size)
+        for layer in layers_of(self.layers, nn.Conv2d, blocks.BlurPool2d):
+            halved = isinstance(layer, blocks.BlurPool2d) or layer.stride == (2, 2)
+            lost = 3 - 2 * self.settings.padding if isinstance(layer, nn.Conv2d) else 0
+            height, width = (-(-(side - lost) // 2) if halved else side - lost for side in (height, width))
+        return self.width, height, width
 
 
 class PixelDiscriminator(nn.Module):
