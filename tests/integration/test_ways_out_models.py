@@ -65,11 +65,23 @@ def a_file_for_a_run(user: User) -> None:
     user.gets("export", run, "hub", "--format", "hub")
 
 
+@tried(("inference/network", "its generator attends to the whole image at once; give --tile off, and --size 256 if"))
+def a_generator_that_attends_to_the_whole_image(user: User) -> None:
+    vit = ["kind=vit-unet", "widths=[4]", "width=4", "heads=1", "blocks=1", "hidden=4", "embedding=4"]
+    user.data()
+    command = user.train(user.recipe("cyclegan"), "--out", "run", "training.steps=1")
+    user.gets(*command, *(f"model.generator.{option}" for option in vit))
+    user.photos()
+    text = user.refused(*convert("run", "--to", "B", "--tile", "8"))
+    ways = taken(text, "give (--tile off)"), taken(text, "and (--size [0-9]+)")
+    user.gets(*convert("run", "--to", "B", *(word for way in ways for word in way.split()), "--overwrite"))
+
+
 @tried(
     ("inference/formats/exported", "an exported file runs on the processor; give the run for a GPU"),
     ("inference/formats/exported", "--backend torch converts with the run itself"),
     ("inference/formats/exported", "not an ONNX file that `translate export` wrote"),
-    ("inference/fitting", "an exported file takes whole images only; give the run"),
+    ("inference/network", "an exported file takes whole images only; give the run"),
 )
 def an_exported_file_where_the_run_is_needed(user: User, onnx_file: Path) -> None:
     import onnx

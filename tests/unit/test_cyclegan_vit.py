@@ -1,4 +1,4 @@
-"""UVCGAN v2: its networks have the published sizes and outputs, and a step of CycleGAN with them is the published one."""
+"""UVCGAN v2: networks of the published sizes and outputs, and a step of CycleGAN with them is the published one."""
 
 import copy
 from pathlib import Path
@@ -110,7 +110,9 @@ def test_a_discriminator_with_published_weights_gives_the_published_scores_and_p
     assert penalty.item() == pytest.approx(known["penalty"].item(), rel=1e-5)
     penalty.backward()
     weights = dict(network.named_parameters())
-    compared = {_of_discriminator(key.removeprefix("gradient_")): value for key, value in known.items() if "gradi" in key}
+    compared = {
+        _of_discriminator(key.removeprefix("gradient_")): value for key, value in known.items() if "gradi" in key
+    }
     assert len(compared) == 3
     for key, gradient in compared.items():
         assert (weights[key].grad - gradient).abs().max() < 1e-4 * gradient.abs().max()
@@ -208,7 +210,11 @@ class _Published:
         self._move(0, total)
         total = 0
         for domain in "ab":
-            x, y, queues = real[domain], fake[domain].detach(), [self.queues[f"{kind} {domain}"] for kind in ("real", "fake")]
+            x, y, queues = (
+                real[domain],
+                fake[domain].detach(),
+                [self.queues[f"{kind} {domain}"] for kind in ("real", "fake")],
+            )
             share = torch.rand([1, 1, 1, 1], dtype=x.dtype)
             between = ((1 - share) * x + share * y).requires_grad_()
             mixed = [(1 - share[0]) * one + share[0] * other for one, other in zip(*queues, strict=True)]

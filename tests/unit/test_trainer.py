@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from tiny import VIT, CPU, random_batch, tiny_model, tiny_trainer
+from tiny import CPU, VIT, random_batch, tiny_model, tiny_trainer
 from torch import nn
 
 from translate.data.batch import Paired

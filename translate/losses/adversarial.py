@@ -146,9 +146,9 @@ def gradient_penalty(
     `centre`: the slope that is wanted instead of 1; 0 in UVCGAN v2.
 
     `real` and `fake` have the same shape (batch, ...), which `score` maps to logits: a discriminator, or a lambda
-    around one that adds a condition or picks a head. An image's score is the mean of its map, summed over scales. `between`:
-    what scores x, given the share of the fake image in it, where that matters; one share is then drawn for the whole
-    batch. All penalties here are scalars, differentiable in the discriminator's weights, not in the images.
+    around one that adds a condition or picks a head. An image's score is the mean of its map, summed over scales.
+    `between`: what scores x, given the share of the fake image in it, where that matters; one share is then drawn for
+    the whole batch. All penalties here are scalars, differentiable in the discriminator's weights, not in the images.
     """
     real, fake = full_precision(real.detach()), full_precision(fake.detach())
     count = 1 if between else len(real)

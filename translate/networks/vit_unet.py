@@ -38,8 +38,8 @@ class ViTUNetSettings(GeneratorSettings):
     """Numbers that say where a token is."""
 
     residual: bool = False
-    """Learns the change to the input (see `changed`), starting from no change: for small networks that begin with random
-    weights. Not published."""
+    """Learns the change to the input (see `changed`), starting from no change: for small networks that begin with
+    random weights. Not published."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

@@ -73,7 +73,7 @@ def _renamed(weights: State, chosen: Mapping[str, str], own: Collection[str]) ->
         for name, names in ((here, own), (there, _networks(weights))):
             if name not in names:
                 raise ConfigurationError(
-                    f"training.init_networks.{here}={there}: no network '{name}'; {', '.join(sorted(names))} are"
+                    f"training.init_networks.{here}={there}: no network '{name}'; {' and '.join(sorted(names))} are"
                 )
     return {
         f"{here}.{key.partition('.')[2]}": value

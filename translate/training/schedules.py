@@ -58,8 +58,12 @@ def _cosine(settings: ScheduleSettings, steps: int) -> Curve:
     2017)."""
     part = max(1, -(-steps // settings.cycles))
     remaining = _linear(settings, part)
-    begun = lambda step: part * min(step // part, settings.cycles - 1)  # noqa: E731
-    return lambda step: (1 - math.cos(math.pi * remaining(step - begun(step)))) / 2
+
+    def curve(step: int) -> float:
+        within = step - part * min(step // part, settings.cycles - 1)
+        return (1 - math.cos(math.pi * remaining(within))) / 2
+
+    return curve
 
 
 def _halving(settings: ScheduleSettings, steps: int) -> Curve:

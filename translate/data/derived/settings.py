@@ -45,8 +45,8 @@ class Derivation(Protocol):
 
 class Derive(Settings):
     """Makes the inputs from the targets, so that one folder of photos is enough. Of several kinds, all are applied, in
-    the order of blur, lowres, noise, jpeg, grey, edges, tiles, holes. In training each crop gets new random numbers each time
-    it is shown; what is measured has the same input for all time, by the image's name."""
+    the order of blur, lowres, noise, jpeg, grey, edges, tiles, holes. In training each crop gets new random numbers
+    each time it is shown; what is measured has the same input for all time, by the image's name."""
 
     blur: Blur | None = None
     """Out of focus, or moved: `{sigma: [0.5, 3]}`, `{length: [5, 15]}`."""
