@@ -269,6 +269,20 @@ def test_methods_are_judged_alike_after_equal_steps(tmp_path):
     assert cut["steps"] == cyclegan["steps"] == 2 and cyclegan["parameters"] > cut["parameters"] > 0
 
 
+@pytest.mark.slow
+def test_draws_of_a_style_are_counted_by_palette_and_shown(tiny_recipe, tmp_path):
+    few = ["data.shapes={styles: [flat, haloed], palettes: 3, train: 5, test: 3}", "data.size=32", "data.load_size=32"]
+    options = {"overrides": few, "quiet": True, "tracking": "disabled"}
+    train(tiny_recipe("stargan-v2"), "shapes", out=tmp_path / "run", **options)
+    counted = ("--pictures", 2, "--draws", 5, "--json", tmp_path / "found.json")
+    run = run_without([], "styles.py", tmp_path / "run", tmp_path / "grid.png", *counted)
+    assert run.returncode == 0, run.stderr
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [row["styles of"] for row in rows] == 2 * ["seeds", "references"]
+    assert all(row["coverage of fair draws"] == pytest.approx(1 - (2 / 3) ** 5) for row in rows)
+    assert Image.open(tmp_path / "grid.png").size == (2 * 11 * 32, 2 * 4 * 32)
+
+
 def test_a_server_under_load_loses_nothing_and_mixes_nothing_up(trained_once, tmp_path):
     pytest.importorskip("uvicorn")
     path, run = tmp_path / "serve.json", trained_once("pix2pix") / "run-pix2pix"
