@@ -140,9 +140,12 @@ def _row(method: str, seed: int, judge: Judge, options: argparse.Namespace) -> d
 
 def _fitting(recipe: str, settings: list[str], out: Path, seconds: float) -> int:
     """The steps that fit, with what starting and saving take."""
-    short, long = (_trained(recipe, settings, steps, 0, out.with_name(f"{out.name}-{steps}"))[0] for steps in (20, 80))
-    step = (long - short) / 60
-    return max(1, int((seconds - short) / step) + 20)
+    few, more = 30, 230  # far apart, for what starting takes differs by seconds
+    short, long = (
+        _trained(recipe, settings, steps, 0, out.with_name(f"{out.name}-{steps}"))[0] for steps in (few, more)
+    )
+    step = (long - short) / (more - few)
+    return max(1, int((seconds - short) / step) + few)
 
 
 def _trained(recipe: str, settings: list[str], steps: int, seed: int, out: Path) -> tuple[float, float]:
