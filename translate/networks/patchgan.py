@@ -130,9 +130,8 @@ class PatchDiscriminator(nn.Module):
             stage.add_module("blur", blocks.BlurPool2d())
         self.layers = nn.Sequential(*stages)
         self.width = widths[-1]
-        alone = own.head == "logit"
-        self.head = conv4(self.width, 1, 1, bias=True) if alone else BatchHead(self.width, own.head)
-        _constrain(self if alone else self.layers, own.spectral)
+        self.head = conv4(self.width, 1, 1, bias=True) if own.head == "logit" else BatchHead(self.width, own.head)
+        _constrain(self if own.head == "logit" else self.layers, own.spectral)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.layers(images))
