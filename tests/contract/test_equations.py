@@ -21,7 +21,8 @@ PENALISED = {"r1": 4, "r2": 6}
 
 
 def _model(name, adversarial=None, **settings):
-    model = tiny_model(name, settings={**TINY[name], **settings, "adversarial": adversarial or {}})
+    game = {"adversarial": adversarial or {}} if "adversarial" in MODELS[name].Config.model_fields else {}
+    model = tiny_model(name, settings={**TINY[name], **settings, **game})
     return model.double().eval(), random_batch(model, size=3).map(torch.Tensor.double)
 
 
@@ -78,6 +79,38 @@ def test_pix2pix_converts_in_the_mode_that_its_recipe_says():
         with torch.no_grad():
             wanted = model.generator.train(mode == "train")(images)
             torch.testing.assert_close(model.train().convert(images), wanted)
+
+
+@pytest.mark.parametrize("label_mix", [5, 0])
+def test_oasis_finds_classes_in_images_and_generated_pixels_are_one_more(label_mix):
+    """Schönfeld et al. 2021, eq. 1 to 4, with classes as numbers: 0 is "generated"."""
+    model, batch = _model("oasis", label_mix=label_mix)
+    batch.input[:, :, :5] = -1  # nobody labelled
+    batch.input[:, :, 5:, :7] = torch.tensor([-1.0, 1.0, -1.0]).view(3, 1, 1)
+    fakes = {"output": torch.rand_like(batch.target) * 2 - 1}
+    known, classes = batch.input.amax(1) > 0, batch.input.argmax(1)
+    counts = [(known & (classes == number)).sum() for number in range(3)]
+    weights = torch.stack([known.numel() / (3 * count) for count in counts])[classes] * known
+    see, fake = model.discriminator, fakes["output"]
+
+    def as_labelled(images):
+        return (F.cross_entropy(see(images), 1 + classes, reduction="none") * weights).mean()
+
+    wanted = {
+        "discriminator: real": as_labelled(batch.target),
+        "discriminator: fake": F.cross_entropy(see(fake), torch.zeros_like(classes)),
+        "generator: adversarial": as_labelled(fake),
+    }
+    torch.manual_seed(1)
+    heads = torch.rand(4) < 0.5
+    of_real = heads[torch.where(known, classes, 3)][:, None].double()
+    assert 0 < of_real.mean() < 1
+    mixed = see(of_real * batch.target + (1 - of_real) * fake)
+    apart = (mixed - of_real * see(batch.target) - (1 - of_real) * see(fake)).square().mean()
+    if label_mix:
+        wanted["discriminator: label_mix"] = 5 * apart
+    torch.manual_seed(1)
+    _require(_paid(model, batch, fakes), wanted)
 
 
 @pytest.mark.parametrize("turns", ["joint", "separate"])

@@ -42,6 +42,21 @@ def classes_in_colours(user: User) -> None:
     user.gets(*command, advice)
 
 
+@tried(
+    ("models/oasis", "set data.direction to swap them, data.domains.{}.kind: labels where numbers of classes were"),
+    ("networks/oasis", "take fewer model.discriminator.levels"),
+)
+def photos_where_oasis_takes_label_maps(user: User) -> None:
+    scenes(user.folder / "set")
+    command = user.train(user.recipe("oasis", steps=1), data="set")
+    text = user.refused(*command, "data.direction=BtoA", "--dry-run")
+    taken(text, "set (data.direction) to swap them, .* or train with pix2pix")
+    as_images = user.refused(*command, "data.domains.maps.kind=image", "--dry-run")
+    user.gets(*command, f"{taken(as_images, '(data.domains.maps.kind): labels')}=labels", "--dry-run")
+    text = user.refused(*command, "model.discriminator.levels=6", "--dry-run")
+    user.gets(*command, f"{taken(text, 'take fewer (model.discriminator.levels)')}=3", "--dry-run")
+
+
 @tried(("inference/video", "--steady: blends colours, and translations are {}; leave it out"))
 def classes_that_cannot_be_blended(user: User) -> None:
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from label_files import scenes
 from PIL import Image
 
-from translate.data.batch import Batch, Labelled, Paired, Plain, Referenced, SourceLabelled, Unpaired
+from translate.data.batch import Batch, Labelled, Mapped, Paired, Plain, Referenced, SourceLabelled, Unpaired
+from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.images import Picture
+from translate.data.label_maps import planes
 from translate.data.labels import LabelGroup
 from translate.models import MODELS
 from translate.models.base import ImageSpec, Model, Translator
@@ -42,6 +45,7 @@ SPECS = {
     Referenced: ImageSpec(channels=3, size=SIZE, domains=("a", "b", "c"), groups=CLASSES),
     SourceLabelled: ImageSpec(channels=3, size=32, domains=("a", "b"), groups=CLASSES),
     Plain: ImageSpec(channels=3, size=SIZE, domains=("a",)),
+    Mapped: ImageSpec(channels=3, size=SIZE, domains=("a", "b"), each=(Domain("a", kind="labels"), Domain("b"))),
 }
 CPU = Runtime(torch.device("cpu"))
 
@@ -79,6 +83,7 @@ FURTHER: dict[str, dict] = {
     },
     "stargan-v2": {"generator": {"downsamplings": 1}, "diversity_steps": 10},
     "unit-digits": {"translated": 1},
+    "oasis": {"noise": 3},
 }
 
 
@@ -127,7 +132,12 @@ def random_batch(model: Model, size: int = 2, seed: int = 0) -> Batch:
     scale = model.scale if isinstance(model, Translator) else 1
     one, two = (torch.rand(size, 3, of, of, generator=generator) * 2 - 1 for of in (side // scale, side))
     labels = torch.eye(3)[(torch.arange(size) + seed) % 3]
-    fields = {Plain: [one], Labelled: [one, labels], SourceLabelled: [one, two, labels]}
+    fields = {
+        Plain: [one],
+        Mapped: [planes(one.argmax(1, keepdim=True), 3), two],
+        Labelled: [one, labels],
+        SourceLabelled: [one, two, labels],
+    }
     fields[Referenced] = [one, labels, two, labels.roll(1, 1), two.flip(0)]
     return model.batch_type(*fields.get(model.batch_type, [one, two]))
 
@@ -216,6 +226,7 @@ def digit_sets(folder: Path) -> Path:
 FOLDERS: dict[type[Batch], Callable[[Path], Path]] = {
     Unpaired: unpaired_folder,
     Paired: paired_folder,
+    Mapped: scenes,
     Labelled: labelled_folder,
     Referenced: labelled_folder,
     Plain: labelled_folder,

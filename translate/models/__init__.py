@@ -6,6 +6,7 @@ from translate.models.cut import CUT
 from translate.models.cyclegan import CycleGAN
 from translate.models.direct import Direct
 from translate.models.gan import GAN
+from translate.models.oasis import OASIS
 from translate.models.pix2pix import Pix2Pix
 from translate.models.stackgan import StackGAN
 from translate.models.stargan import StarGAN
@@ -16,6 +17,7 @@ from translate.models.vae import VAE
 
 MODELS: dict[str, type[Model]] = {
     "pix2pix": Pix2Pix,
+    "oasis": OASIS,
     "cyclegan": CycleGAN,
     "cut": CUT,
     "direct": Direct,
