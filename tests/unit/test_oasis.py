@@ -157,8 +157,8 @@ def test_coins_are_tossed_for_classes_and_for_what_nobody_labelled() -> None:
     labels[:, :, :4] = -1
     number = torch.where(labels.amax(1) > -1, labels.argmax(1), 3)
     seen = set()
-    for seed in range(120):
-        torch.manual_seed(seed)
+    torch.manual_seed(0)
+    for _ in range(200):
         mask = mask_by_class(labels)[:, 0]
         coins = tuple(bool(mask[number == one].all()) for one in range(4))
         assert torch.equal(mask, torch.tensor(coins)[number])
@@ -193,7 +193,7 @@ def test_bands_of_rows_give_what_the_whole_label_map_gives() -> None:
 
 
 def test_small_layouts_have_a_block_for_each_size() -> None:
-    """As many blocks as sizes, 8 times the filters at the smallest of 4: 424k and 327k weights at 64 px for 4 classes."""
+    """As many blocks as sizes, 8 times the filters at the smallest of 4: 424k and 327k weights for 4 classes."""
     generator = SPADEGenerator(16 + 4, 3, filters=8, levels=3, hidden=32, layout="oasis")
     discriminator = SegmentingDiscriminator(3, 4, filters=32, levels=4)
     assert [len(generator.blocks), generator.stride, generator.stem.out_channels] == [4, 8, 64]
