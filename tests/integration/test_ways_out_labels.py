@@ -57,6 +57,15 @@ def photos_where_oasis_takes_label_maps(user: User) -> None:
     user.gets(*command, f"{taken(text, 'take fewer (model.discriminator.levels)')}=3", "--dry-run")
 
 
+@tried(("models/oasis", "styles are random numbers, which it reads off no picture; give --style seed:7"))
+def a_photo_where_styles_are_random_numbers(user: User) -> None:
+    scenes(user.folder / "set")
+    user.photos()
+    user.gets(*user.train(user.recipe("oasis", steps=1), "--out", "run", data="set"))
+    command = ["convert", "run", "set/maps/test", "out", "--device", "cpu", "--style"]
+    user.gets(*command, taken(user.refused(*command, "photos/one.png"), "give --style (seed:7)"))
+
+
 @tried(("inference/video", "--steady: blends colours, and translations are {}; leave it out"))
 def classes_that_cannot_be_blended(user: User) -> None:
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')

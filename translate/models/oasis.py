@@ -12,7 +12,7 @@ from translate.data.batch import Mapped
 from translate.data.planes import columns
 from translate.errors import ConfigurationError
 from translate.losses.segmenting import as_generated, as_labelled, consistency, mask_by_class
-from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn
+from translate.models.base import Fakes, ImageSpec, Losses, Request, Style, Translator, Turn
 from translate.models.noise import draw_noise
 from translate.models.parts import Generator
 from translate.models.styles import fixed_latents
@@ -52,6 +52,7 @@ class OASIS(Translator):
     Config = OASISConfig
     batch_type = Mapped
     takes_labels = True
+    styled = True
 
     def __init__(self, config: OASISConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
@@ -99,13 +100,23 @@ class OASIS(Translator):
         return made
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
-        """With the noise of `seed`, the same for all images."""
-        return self._of_seed(images, self.seed)
+        return self.translate(images, Request.to(to))
 
-    def _of_seed(self, images: Tensor, seed: int) -> Tensor:
-        noise = fixed_latents(seed, self.config.noise, next(self.generator.parameters()))
+    def translate(self, images: Tensor, request: Request) -> Tensor:
+        """With the noise that the request's style is, or else that of `seed`: the same for all images."""
+        style = request.style or self.drawn_style(self.seed, 1)
+        noise = next(self.generator.parameters()).new_tensor(style.code)
         with self.in_mode("eval"):
-            return self._made(images, noise)
+            return self._made(images, noise[None])
+
+    def drawn_style(self, seed: int, to: int) -> Style:
+        (noise,) = fixed_latents(seed, self.config.noise, torch.empty(0))
+        return Style(tuple(noise.tolist()), f"seed:{seed}")
+
+    def read_style(self, image: Tensor, to: int, name: str) -> Style:
+        raise ConfigurationError(
+            f"--style {name}: its styles are random numbers, which it reads off no picture; give --style seed:7"
+        )
 
     @property
     def draws_noise(self) -> bool:
@@ -119,5 +130,6 @@ class OASIS(Translator):
         return int(self.generator.stride)
 
     def show(self, batch: Mapped) -> dict[str, Tensor]:
-        outputs = {f"output {seed + 1}": self._of_seed(batch.input, seed) for seed in range(SHOWN)}
+        styles = [Request.to(1).in_style(self.drawn_style(seed, 1)) for seed in range(SHOWN)]
+        outputs = {f"output {number}": self.translate(batch.input, one) for number, one in enumerate(styles, 1)}
         return {**columns("input", batch.input, self.given), **outputs, "target": batch.target}
