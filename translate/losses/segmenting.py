@@ -5,6 +5,8 @@ Logits are (batch, 1 + classes, height, width), the first of "generated"; label 
 width) in [-1, 1], 1 in that of a pixel's class, all -1 where nobody labelled.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,16 +14,18 @@ from torch import Tensor
 from translate.losses.adversarial import full_precision
 
 
-def as_labelled(logits: Tensor, labels: Tensor) -> Tensor:
+def as_labelled(logits: Tensor, labels: Tensor, gather: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """-log p(class) of the label map: the mean over its pixels for each class, and then over the classes that occur in
     the batch, so that rare ones count as much as others (eq. 1 and 2). 0 if nothing is labelled.
 
-    The discriminator minimises it for real images, the generator for its own.
+    The discriminator minimises it for real images, the generator for its own. `gather`, if set, maps a tensor to those
+    of all processes (processes, ...); the mean of their losses is then that of their batches as one.
     """
     of_class = (full_precision(labels) + 1) / 2
     surprise = -F.log_softmax(full_precision(logits), 1)[:, 1:]
     pixels = of_class.sum((0, 2, 3))
-    of_each = (of_class * surprise).sum((0, 2, 3)) / pixels.clamp(min=1)
+    pixels = gather(pixels).mean(0) if gather else pixels
+    of_each = (of_class * surprise).sum((0, 2, 3)) / pixels.clamp(min=1e-6)
     return of_each.sum() / (pixels > 0).sum().clamp(min=1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -45,14 +46,16 @@ class OASIS(Translator):
     L_D = E CE_w(D(x), t) + E CE(D(G(z, t)), generated) + lambda_LM |D(LabelMix(x, G)) - LabelMix(D(x), D(G))|^2
     L_G = E CE_w(D(G(z, t)), t)   (eq. 1 to 4)
 
-    CE_w weighs classes so that all that occur in the batch count alike; of a batch in parts (`training.accumulate`, or
-    several GPUs), in each part. Nothing else holds a photo to that of its label map: no L1, no perceptual loss.
+    CE_w weighs classes so that all that occur in the batch, of all processes, count alike; with `training.accumulate`
+    in each part of it. Nothing else holds a photo to that of its label map: no L1, no perceptual loss.
     """
 
     Config = OASISConfig
     batch_type = Mapped
     takes_labels = True
     styled = True
+    gather: Callable[[Tensor], Tensor] | None = None
+    """As in `BatchNorm2d`: what makes the batches of all processes one, whose classes are balanced."""
 
     def __init__(self, config: OASISConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
@@ -82,7 +85,7 @@ class OASIS(Translator):
 
     def _discriminator_losses(self, batch: Mapped, fakes: Fakes) -> Losses:
         real, fake = self.discriminator(batch.target), self.discriminator(fakes["output"])
-        losses = {"real": as_labelled(real, batch.input), "fake": as_generated(fake)}
+        losses = {"real": as_labelled(real, batch.input, self.gather), "fake": as_generated(fake)}
         if not self.config.label_mix:
             return losses
         mask = mask_by_class(batch.input)
@@ -90,7 +93,7 @@ class OASIS(Translator):
         return losses | {"label_mix": self.config.label_mix * consistency(real, fake, mixed, mask)}
 
     def _generator_losses(self, batch: Mapped, fakes: Fakes) -> Losses:
-        return {"adversarial": as_labelled(self.discriminator(fakes["output"]), batch.input)}
+        return {"adversarial": as_labelled(self.discriminator(fakes["output"]), batch.input, self.gather)}
 
     def _made(self, planes: Tensor, noise: Tensor) -> Tensor:
         """Images of label maps, with noise (batch or 1, numbers), which goes before the planes; SPADE's generator takes
@@ -104,10 +107,10 @@ class OASIS(Translator):
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         """With the noise that the request's style is, or else that of `seed`: the same for all images."""
-        style = request.style or self.drawn_style(self.seed, 1)
-        noise = next(self.generator.parameters()).new_tensor(style.code)
+        weight, style = next(self.generator.parameters()), request.style
+        noise = weight.new_tensor([style.code]) if style else fixed_latents(self.seed, self.config.noise, weight)
         with self.in_mode("eval"):
-            return self._made(images, noise[None])
+            return self._made(images, noise)
 
     def drawn_style(self, seed: int, to: int) -> Style:
         (noise,) = fixed_latents(seed, self.config.noise, torch.empty(0))
