@@ -98,7 +98,7 @@ class OASIS(Translator):
     def _made(self, planes: Tensor, noise: Tensor) -> Tensor:
         """Images of label maps, with noise (batch or 1, numbers), which goes before the planes; SPADE's generator takes
         -1 and 1 for 0 and 1."""
-        spread = (2 * noise - 1)[:, :, None, None].expand(len(planes), -1, *planes.shape[2:])
+        spread = (2 * noise - 1)[:, :, None, None].expand(planes.shape[0], -1, *planes.shape[2:])
         made: Tensor = self.generator(torch.cat([spread.to(planes.dtype), planes], 1))
         return made
 
