@@ -83,7 +83,7 @@ def share_batch_statistics(model: nn.Module, distributed: Distributed) -> None:
     """Makes batch normalisation, and OASIS's balance of classes, treat the batches of all ranks as one."""
     for module in model.modules():
         if hasattr(module, "gather"):
-            module.gather = distributed.gather
+            module.gather = distributed.gather  # type: ignore[assignment]
 
 
 def _networks(model: Model, generators: bool) -> dict[str, nn.Module]:
