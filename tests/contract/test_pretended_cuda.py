@@ -9,7 +9,7 @@ import copy
 
 import pytest
 import torch
-from tiny import TINY, random_batch, tiny_model
+from tiny import TINY, VIT, random_batch, tiny_model
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -59,6 +59,7 @@ CASES = {name: (name, TINY[name]) for name in MODELS} | {
     "enlarging": ("pix2pix", TINY["pix2pix"] | {"generator": SRRESNET}),
     "enlarging unpaired": ("direct", TINY["direct"] | {"generator": SRRESNET}),
     "checkpointing": with_settings("cyclegan", generator={"checkpointing": True}),
+    "vit": ("cyclegan", VIT),
     "gaussian": with_settings("vae", binarise=True, likelihood="gaussian"),
     "uniform noise": with_settings("gan", noise="uniform", adversarial={"discriminator_turns": 2}),
 }

@@ -47,6 +47,22 @@ def test_a_resumed_run_does_not_begin_again_with_them(run_cli, tiny_recipe, tmp_
     assert resumed.exit_code == 0 and "its weights after" not in resumed.stderr
 
 
+def test_networks_begin_with_those_that_are_named_and_the_others_with_random_weights(
+    run_cli, tiny_recipe, tmp_path, taught
+):
+    """As cyclegan-vit's two generators do with the one that was pretrained."""
+    command = ["train", tiny_recipe("cyclegan"), "--data", "d/horse2zebra", "--out", "second", *STILL]
+    words = ["training.init_from=first", "training.init_networks={generator_a: generator_b, generator_b: generator_b}"]
+    tuned = run_cli(*command, *words, "training.seed=7")
+    assert tuned.exit_code == 0 and "(discriminator_a and discriminator_b from random weights)" in tuned.stderr
+    begun = _begun(tmp_path / "second")
+    for key in [key.partition(".")[2] for key in taught if key.startswith("generator_b.")]:
+        for name in ("generator_a", "generator_b"):
+            torch.testing.assert_close(begun[f"{name}.{key}"], taught[f"generator_b.{key}"], rtol=0, atol=1e-6)
+    judges = "discriminator_a.head.weight"
+    assert not torch.allclose(begun[judges], taught[judges])
+
+
 @pytest.mark.parametrize("words", [[], ["--dry-run"]])
 def test_weights_of_other_networks_are_refused_and_nothing_is_written(run_cli, tiny_recipe, tmp_path, taught, words):
     labelled_folder(tmp_path / "d" / "flowers")

@@ -19,6 +19,7 @@ SAYS_NO_WAY |= {
     ("inference/derived", "around these the network changes pixels, too, which `translate convert`"): FOUND,
     ("inference/foreign", "(the port's --model colorization)"): FOUND,
     ("inference/foreign", "--dropout on: {}"): PASSED_ON,
+    ("inference/fitting", "--tile {}: {}"): PASSED_ON,
     ("inference/manifest", "--manifest {}: {} rows could not be written: {}"): FOUND,
     ("inference/jobs", "--shard {}/{}: expected 1/{} to {}/{}"): GIVEN,
     ("inference/jobs", "there are only links to places elsewhere, which --no-links leaves out"): GIVEN,

@@ -65,11 +65,34 @@ def a_file_for_a_run(user: User) -> None:
     user.gets("export", run, "hub", "--format", "hub")
 
 
+@tried(("runs/initial_weights", "files of single networks; leave out training.init_networks, or give a run"))
+def files_where_networks_are_chosen(user: User) -> None:
+    run = user.run("cyclegan")
+    user.gets("export", run, "port", "--format", "port")
+    chosen = "training.init_networks.generator_a=generator_b"
+    command = user.train("cyclegan.yaml", "--dry-run")
+    text = user.refused(*command, "training.init_from=port", chosen)
+    assert taken(text, "leave out (training.init_networks), or give a run") in chosen
+    user.gets(*command, "training.init_from=port")
+    user.gets(*command, f"training.init_from={run}", chosen)
+
+
+@tried(("inference/network", "its generator attends to the whole image at once; give --tile off, and --size 256 if"))
+def a_generator_that_attends_to_the_whole_image(user: User) -> None:
+    vit = ["kind=vit-unet", "widths=[4]", "width=4", "heads=1", "blocks=1", "hidden=4", "embedding=4"]
+    user.data()
+    command = user.train(user.recipe("cyclegan"), "--out", "run", "training.steps=1")
+    user.gets(*command, *(f"model.generator.{option}" for option in vit))
+    user.photos()
+    text = user.refused(*convert("run", "--to", "B", "--tile", "8"))
+    ways = taken(text, "give (--tile off)"), taken(text, "and (--size [0-9]+)")
+    user.gets(*convert("run", "--to", "B", *(word for way in ways for word in way.split()), "--overwrite"))
+
+
 @tried(
     ("inference/formats/exported", "an exported file runs on the processor; give the run for a GPU"),
     ("inference/formats/exported", "--backend torch converts with the run itself"),
     ("inference/formats/exported", "not an ONNX file that `translate export` wrote"),
-    ("inference/fitting", "an exported file takes whole images only; give the run"),
 )
 def an_exported_file_where_the_run_is_needed(user: User, onnx_file: Path) -> None:
     import onnx

@@ -11,7 +11,38 @@ from ways_out import WAYS, Row, User, Way
 CONVERT, TRAIN = "convert run-pix2pix photos out", "train cyclegan.yaml --data unpaired --dry-run"
 CGAN = "train cgan.yaml --data labelled --dry-run"
 PIX2PIX = "train pix2pix.yaml --data paired --dry-run"
+VIT = "model.generator.kind=vit-unet model.generator.widths=[2,2] model.generator.width=2 model.generator.heads=1"
 ROWS = (
+    Row(
+        "models/remembering",
+        "is of features that the discriminator's last layers compare: set model.discriminator.head=batch_norm (with "
+        "model.discriminator.scales=1), or model.cache=0",
+        f"{TRAIN} model.cache=2",
+        r"set (model\.discriminator\.head=batch_norm)",
+        f"{TRAIN} model.cache=2 {{}}",
+    ),
+    Row(
+        "networks/vit_unet",
+        "take fewer model.generator.widths",
+        f"{TRAIN} {VIT} data.size=18",
+        r"take fewer (model\.generator\.widths)",
+        f"{TRAIN} {VIT} data.size=18 {{}}=[2]",
+    ),
+    Row(
+        "networks/vit_unet",
+        "model.generator.residual keeps the channels, and cannot make {} of {}; set model.generator.residual: false",
+        f"{PIX2PIX} {VIT} model.generator.residual=true data.derive.holes={{}}",
+        r"set (model\.generator\.residual): false",
+        f"{PIX2PIX} {VIT} {{}}=false data.derive.holes={{{{}}}}",
+    ),
+    Row(
+        "runs/initial_weights",
+        "training.init_networks.{}={}: no network '{}'; {} are",
+        f"{TRAIN} training.init_from=run-pix2pix training.init_networks.generator_a=nobody",
+        r"no network 'nobody'; discriminator and (generator) are",
+        f"{TRAIN} training.init_from=run-pix2pix training.init_networks.generator_a={{}} model.generator.kind=unet "
+        "model.generator.levels=3 model.generator.filters=4",
+    ),
     Row(
         "models/pix2pix",
         "feature_matching compares an image with its target, which adversarial.augment changes in other ways; leave "

@@ -22,6 +22,7 @@ from translate.data.labels import LabelGroup
 from translate.models import MODELS
 from translate.models.base import ImageSpec, Model, Translator
 from translate.models.parts import SAMPLER_NETWORKS
+from translate.networks.vit_unet import ViTUNetSettings
 from translate.training.optim import build_optimizer
 from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
@@ -66,6 +67,9 @@ SMALL = {
     "code": 4,
     "condition": 3,
     "enlargement": 2,
+    "widths": (8, 16),
+    "heads": 2,
+    "embedding": 4,
 }
 # What else a method takes, so that its tests meet more of its losses, or networks that are quicker still.
 FURTHER: dict[str, dict] = {
@@ -113,6 +117,17 @@ def tiny_settings(name: str) -> dict:
 
 
 TINY = {name: tiny_settings(name) for name in MODELS}
+VIT = TINY["cyclegan"] | {
+    "adversarial": {
+        "objective": "lsgan", "discriminator_weight": 0.5, "gradient_penalty": 4, "penalty_centre": 0
+    },
+    "cycle": 2.5,
+    "pool": 0,
+    "cache": 2,
+    "generator": shrunk(ViTUNetSettings()),
+    "discriminator": {"filters": 4, "layers": 1, "spectral": True, "head": "batch_norm"},
+}  # fmt: skip
+"""UVCGAN v2, as a recipe sets cyclegan."""
 MLP, DCGAN = (shrunk(SAMPLER_NETWORKS[kind]()) for kind in ("mlp", "dcgan"))
 
 

@@ -32,6 +32,7 @@ ALL = {
     "jpeg": {},
     "grey": {},
     "edges": {},
+    "tiles": {"side": 16},
     "holes": {"strokes": (1, 3)},
 }
 
@@ -158,6 +159,17 @@ def test_holes_are_grey_and_white_in_the_mask_and_nothing_else_changes(dtype: ty
     assert made.shape == (80, 60, 4) and made.dtype == dtype and set(np.unique(mask)) == {0, TOP[dtype]}
     assert (made[mask == 0][:, :3] == pixels[mask == 0]).all()
     assert (made[mask > 0][:, :3] == (TOP[dtype] + 1) // 2).all()
+
+
+@BOTH
+def test_tiles_are_black_each_with_its_probability_and_the_others_as_they_were(dtype: type) -> None:
+    pixels = noise(320, 250, 3, dtype=dtype) | np.array(1, dtype)  # none is black
+    made = derive(tiles={"side": 8, "share": 0.3})(pixels, rng())
+    black = (made == 0).all(2)
+    assert made.dtype == dtype and (made[~black] == pixels[~black]).all()
+    tiles = black[:, :248].reshape(40, 8, 31, 8).swapaxes(1, 2).reshape(-1, 64)
+    assert (tiles.all(1) | ~tiles.any(1)).all() and abs(tiles.all(1).mean() - 0.3) < 0.05
+    assert (black[::8, 248:] == black[::8, 248:249]).all(), "what is left of a tile at the border"
 
 
 def test_a_rectangle_has_its_share_of_the_shorter_side() -> None:

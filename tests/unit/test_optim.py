@@ -34,6 +34,8 @@ def test_cosine_falls_along_half_a_cosine_that_would_end_one_step_after_the_last
     wanted = [(1 + math.cos(math.pi * fallen / 7)) / 2 for fallen in range(1, 8)]
     assert [curve(step) for step in range(4, 11)] == pytest.approx(wanted)
     assert wanted[-1] == 0 and curve(9) > 0
+    anew = curve_of("cosine", 30, decay_from=0.4, cycles=3)
+    assert [anew(step) for step in range(30)] == [curve(step) for step in range(10)] * 3
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -144,12 +146,14 @@ def test_an_average_has_the_running_statistics_averaged_and_their_count_as_it_is
     assert (average.values["norm.running_mean"] > 0).all()
 
 
-@pytest.mark.parametrize(("kind", "theirs"), [("rmsprop", torch.optim.RMSprop), ("adam", torch.optim.Adam)])
+@pytest.mark.parametrize(
+    ("kind", "theirs"), [("rmsprop", torch.optim.RMSprop), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+)
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_an_optimizer_is_torchs_of_that_name_with_all_that_the_recipe_says(kind, theirs, decay):
     ours, exact = nn.Linear(3, 2), nn.Linear(3, 2)
     exact.load_state_dict(ours.state_dict())
-    betas = {"betas": (0.3, 0.8)} if kind == "adam" else {}
+    betas = {} if kind == "rmsprop" else {"betas": (0.3, 0.8)}
     pair = [
         (ours, build_optimizer(ours, kind, 0.01, (0.3, 0.8), decay)),
         (exact, theirs(exact.parameters(), lr=0.01, weight_decay=decay, **betas)),

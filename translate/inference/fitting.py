@@ -48,13 +48,18 @@ class Fitting:
     channels: int
     stride: int
     runtime: Runtime
-    divisible: bool = True
-    """Whether the network can run in bands; a graph from a file cannot, because torch cannot look into it."""
+    whole: str = ""
+    """Why the network cannot run in bands, and the way out, in words; empty if it can."""
     scale: int = 1
     """How many times higher and wider translations are; sizes here are those of the inputs."""
     tile: Tile = "auto"
     most: int = 4096
     """The most images per batch, even if the user asks for more; lowered after a batch did not fit."""
+
+    @property
+    def divisible(self) -> bool:
+        """Whether the network can run in bands."""
+        return not self.whole
 
     @cached_property
     def together(self) -> bool:
@@ -75,7 +80,7 @@ class Fitting:
         """
         if not self.divisible:
             if isinstance(self.tile, int):
-                raise ConfigurationError(f"--tile {self.tile}: an exported file takes whole images only; give the run")
+                raise ConfigurationError(f"--tile {self.tile}: {self.whole}")
             return None
         if isinstance(self.tile, int):
             return self._bands(height, width, self.tile)

@@ -29,12 +29,10 @@ class Network:
     def __init__(self, model: ImageTranslator, images: ImageSpec, runtime: Runtime, origin: Path | None) -> None:
         self.model, self.images, self.runtime, self.origin = model, images, runtime, origin
         runtime.adopt_trained(model)
-        # A graph that another library runs has no parameters in torch.
-        divisible = next(model.parameters(), None) is not None
         first = Request.to(model.targets()[0])  # all targets take about the same memory
         channels = images.to_translate(first).channels
         self.fitting = Fitting(
-            lambda images: self.run(images, first), channels, model.stride, runtime, divisible, model.scale
+            lambda images: self.run(images, first), channels, model.stride, runtime, _whole(model), model.scale
         )
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
@@ -148,6 +146,15 @@ def require_scale(images: Tensor, translations: Tensor, scale: int, who: str) ->
         before, after = (" x ".join(map(str, tensor.shape[-2:])) for tensor in (images, translations))
         wanted = "keep the size" if scale == 1 else f"make both sides {scale} times as large"
         raise ConfigurationError(f"{who}: turns {before} pixels into {after}; it has to {wanted}")
+
+
+def _whole(model: ImageTranslator) -> str:
+    """See `Fitting.whole`."""
+    if next(model.parameters(), None) is None:  # a graph that another library runs, into which torch cannot look
+        return "an exported file takes whole images only; give the run"
+    if any(getattr(network, "attends", False) for network in model.modules()):
+        return "its generator attends to the whole image at once; give --tile off, and --size 256 if memory is short"
+    return ""
 
 
 def _pixels(image: Tensor, depth: torch.dtype) -> np.ndarray:

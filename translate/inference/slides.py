@@ -161,7 +161,7 @@ def _refuse(slide: _Slide, converter: Converter, job: Job, request: Request) -> 
     if converter.derived or converter.model.scale != 1:
         raise ImageError(f"{name}, and this model makes its inputs itself, or larger outputs; {whole}")
     if not converter.fitting.divisible or converter.fitting.tile == "off":
-        why = "--tile off forbids" if converter.fitting.divisible else "an exported file does not allow"
+        why = "--tile off forbids" if converter.fitting.divisible else "this network does not allow"
         raise ImageError(f"{name}, which {why}; {whole}")
     height, width = converter.sizing(request).working(file.height, file.width)
     if (height, width) != (file.height, file.width):

@@ -135,16 +135,26 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
-def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
+def gradient_penalty(
+    score: Score,
+    real: Tensor,
+    fake: Tensor,
+    centre: float = 1.0,
+    between: Callable[[Tensor], Score] | None = None,
+) -> Tensor:
     """WGAN-GP penalty: E (|grad_x D(x)| - 1)^2, with x drawn uniformly on the line from a real to a fake image (eq. 3).
+    `centre`: the slope that is wanted instead of 1; 0 in UVCGAN v2.
 
     `real` and `fake` have the same shape (batch, ...), which `score` maps to logits: a discriminator, or a lambda
-    around one that adds a condition or picks a head. An image's score is the mean of its map, summed over scales. All
-    penalties here are scalars, differentiable in the discriminator's weights, not in the images.
+    around one that adds a condition or picks a head. An image's score is the mean of its map, summed over scales.
+    `between`: what scores x, given the share of the fake image in it, where that matters; one share is then drawn for
+    the whole batch. All penalties here are scalars, differentiable in the discriminator's weights, not in the images.
     """
     real, fake = full_precision(real.detach()), full_precision(fake.detach())
-    along = torch.rand([len(real)] + [1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-    return (_slope_squared(score, torch.lerp(real, fake, along)).sqrt() - 1).square().mean()
+    count = 1 if between else len(real)
+    along = torch.rand([count] + [1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+    squares = _slope_squared(between(along) if between else score, torch.lerp(real, fake, along))
+    return (squares.sqrt() - centre).square().mean()
 
 
 def r1_penalty(score: Score, real: Tensor) -> Tensor:

@@ -38,7 +38,9 @@ class AdversarialSettings(Settings):
     """Factor on the discriminator's loss. The PyTorch port halves it to slow the discriminator down; with Adam that has
     almost no effect."""
     gradient_penalty: float = Field(0.0, ge=0)
-    """Weight of WGAN-GP's penalty, 10 as published; as with the next two, 0 switches it off."""
+    """Weight of WGAN-GP's penalty, 10 as published; as with r1 and r2, 0 switches it off."""
+    penalty_centre: float = Field(1.0, ge=0)
+    """The slope that this penalty draws the discriminator's to: 1 as published, 0 in UVCGAN v2."""
     r1: float = Field(0.0, ge=0)
     """Weight gamma of R1, at real images."""
     r2: float = Field(0.0, ge=0)
@@ -104,12 +106,24 @@ class Adversary(nn.Module):
         """The discriminator's weighted loss, given its scores of real and generated images."""
         return self.settings.discriminator_weight * self.loss.discriminator_loss(real, fake)
 
-    def penalties(self, score: Score, real: Tensor, fake: Tensor, of_fakes: Score | None = None) -> Losses:
-        """The weighted penalties that are switched on, by name; `of_fakes` as above."""
+    def penalties(
+        self,
+        score: Score,
+        real: Tensor,
+        fake: Tensor,
+        of_fakes: Score | None = None,
+        between: Callable[[Tensor], Score] | None = None,
+    ) -> Losses:
+        """The weighted penalties that are switched on, by name; `of_fakes` as above, `between` as `gradient_penalty`
+        takes it."""
+        settings = self.settings
         penalties: dict[str, tuple[float, Callable[[], Tensor]]] = {
-            "gradient_penalty": (self.settings.gradient_penalty, lambda: gradient_penalty(score, real, fake)),
-            "r1": (self.settings.r1, lambda: r1_penalty(score, real)),
-            "r2": (self.settings.r2, lambda: r2_penalty(of_fakes or score, fake)),
+            "gradient_penalty": (
+                settings.gradient_penalty,
+                lambda: gradient_penalty(score, real, fake, settings.penalty_centre, between),
+            ),
+            "r1": (settings.r1, lambda: r1_penalty(score, real)),
+            "r2": (settings.r2, lambda: r2_penalty(of_fakes or score, fake)),
         }
         return {kind: weight * penalty() for kind, (weight, penalty) in penalties.items() if weight}
 

@@ -9,10 +9,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from translate.data.batch import Unpaired
+from translate.losses.adversarial import Score
 from translate.losses.image_pool import ImagePool
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
 from translate.models.parts import Discriminator, Generator
+from translate.models.remembering import Memory
 from translate.models.some_pairs import PairedWeight, paired_losses
 from translate.networks.patchgan import PatchSettings
 from translate.networks.resnet import ResnetSettings
@@ -30,6 +32,9 @@ class CycleGANConfig(Settings):
     """Weight of |G_b(a) - b| and of the same for a, over the pairs that are known (`data.pairs`)."""
     pool: int = Field(50, ge=0)
     """How many generated images of each domain the pool for its discriminator keeps."""
+    cache: int = Field(0, ge=0)
+    """How many real and how many generated images of each domain its discriminator, whose `head` compares images,
+    remembers by their features; 3 as published (UVCGAN v2), there without a pool."""
     turns: Literal["joint", "separate"] = "joint"
     """`joint`: both generators, then both discriminators. `separate`: G_b, D_b, G_a, D_a, as in the original code."""
     generator: Generator = ResnetSettings()
@@ -58,6 +63,10 @@ class CycleGAN(Translator):
             config.discriminator.initialised(channels, images.size) for channels in (a, b)
         )
         self.pool_a, self.pool_b = (ImagePool(config.pool, channels, images.size) for channels in (a, b))
+        self.memory_a, self.memory_b = (
+            Memory(config.cache, discriminator, images.size) if config.cache else None
+            for discriminator in (self.discriminator_a, self.discriminator_b)
+        )
 
     @classmethod
     def require_images(cls, config: CycleGANConfig, images: ImageSpec) -> None:
@@ -99,17 +108,19 @@ class CycleGAN(Translator):
         return {**self._towards_a(batch, fakes), **self._cycles(batch, fakes["a"], b)}
 
     def _towards_a(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        losses = self._towards("a", self.generator_a, self.discriminator_a, batch.a, fakes["a"])
+        score = self.memory_a.of_fakes(self.discriminator_a) if self.memory_a else self.discriminator_a
+        losses = self._towards("a", self.generator_a, score, batch.a, fakes["a"])
         return losses | paired_losses(self.config.paired_weight, batch, fakes, "a")
 
     def _towards_b(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        losses = self._towards("b", self.generator_b, self.discriminator_b, batch.b, fakes["b"])
+        score = self.memory_b.of_fakes(self.discriminator_b) if self.memory_b else self.discriminator_b
+        losses = self._towards("b", self.generator_b, score, batch.b, fakes["b"])
         return losses | paired_losses(self.config.paired_weight, batch, fakes, "b")
 
-    def _towards(self, name: str, generator: nn.Module, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Losses:
+    def _towards(self, name: str, generator: nn.Module, score: Score, real: Tensor, fake: Tensor) -> Losses:
         """The losses that tie a generator to its domain: its images pass for real ones, and the domain's own images
         stay as they are."""
-        losses = {f"adversarial/{name}": self.adversary.generator_loss(discriminator, fake, real)}
+        losses = {f"adversarial/{name}": self.adversary.generator_loss(score, fake, real)}
         if self.config.identity:
             losses[f"identity/{name}"] = self.config.cycle * self.config.identity * l1(generator(real), real)
         return losses
@@ -125,10 +136,16 @@ class CycleGAN(Translator):
         return {**self._discriminator_a_losses(batch, fakes), **self._discriminator_b_losses(batch, fakes)}
 
     def _discriminator_a_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        return self.adversary.discriminator_losses(self.discriminator_a, batch.a, self.pool_a.exchange(fakes["a"]), "a")
+        real, fake = batch.a, self.pool_a.exchange(fakes["a"])
+        if self.memory_a:
+            return self.memory_a.discriminator_losses(self.adversary, self.discriminator_a, real, fake, "a")
+        return self.adversary.discriminator_losses(self.discriminator_a, real, fake, "a")
 
     def _discriminator_b_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        return self.adversary.discriminator_losses(self.discriminator_b, batch.b, self.pool_b.exchange(fakes["b"]), "b")
+        real, fake = batch.b, self.pool_b.exchange(fakes["b"])
+        if self.memory_b:
+            return self.memory_b.discriminator_losses(self.adversary, self.discriminator_b, real, fake, "b")
+        return self.adversary.discriminator_losses(self.discriminator_b, real, fake, "b")
 
     def convert(self, images: Tensor, to: int) -> Tensor:
         with self.in_mode("eval"):

@@ -16,6 +16,7 @@ from translate.networks.settings import Generator as GeneratorNetwork
 from translate.networks.spade import SPADESettings
 from translate.networks.srresnet import SRResnetSettings
 from translate.networks.unet import UNetSettings
+from translate.networks.vit_unet import ViTUNetSettings
 from translate.networks.weights_file import UnsafeFileError
 from translate.utils.one_of import OneOf
 
@@ -24,6 +25,7 @@ GENERATORS: dict[str, type[GeneratorSettings]] = {
     "unet": UNetSettings,
     "srresnet": SRResnetSettings,
     "spade": SPADESettings,
+    "vit-unet": ViTUNetSettings,
 }
 DISCRIMINATORS: dict[str, type[DiscriminatorSettings]] = {"patch": PatchSettings, "strided": StridedSettings}
 SAMPLER_NETWORKS: dict[str, type[SamplerNetworkSettings]] = {"mlp": MLPSettings, "dcgan": DCGANSettings}

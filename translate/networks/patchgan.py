@@ -3,17 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
+from translate.networks.batch_head import BatchHead, Head
 from translate.networks.blocks import Downsampling, Normalisation, PaddedConv2d, layers_of, named
 from translate.networks.settings import DiscriminatorSettings, require_at_least
-from translate.utils.sides import Size
+from translate.utils.sides import Sides, Size
 
 
 class PatchwiseSettings(DiscriminatorSettings):
@@ -57,8 +58,18 @@ class PatchSettings(PatchwiseSettings):
     kind: Literal["patch"] = "patch"
     downsampling: Downsampling = "strided"
     """How maps are halved. `blur` is CUT's anti-aliased one, convolution first: 18, 40, 84 (3), 172, ... pixels."""
+    head: Literal["logit", Head] = "logit"
+    """What makes logits of the last features: a convolution, or layers that are told how images of a batch differ, so
+    that translations that are all alike look generated: `batch_norm` or `batch_spread`, both of UVCGAN v2, which have
+    no spectral norm."""
     padding: Literal[1, 2] = 1
     """Zeros around each map: 1 as in pix2pix, 2 as in pix2pixHD and SPADE, whose maps of logits are larger."""
+
+    @model_validator(mode="after")
+    def _has_features(self) -> Self:
+        if self.head != "logit" and not self.layers:
+            raise ValueError(f"head {self.head} is of features, and 0 layers have none; take 1 or more")
+        return self
 
     @property
     def last_map(self) -> int:
@@ -118,8 +129,10 @@ class PatchDiscriminator(nn.Module):
         for stage in stages[:-1] if blurred else ():
             stage.add_module("blur", blocks.BlurPool2d())
         self.layers = nn.Sequential(*stages)
-        self.head = conv4(widths[-1], 1, 1, bias=True)
-        _constrain(self, own.spectral)
+        self.width = widths[-1]
+        alone = own.head == "logit"
+        self.head = conv4(self.width, 1, 1, bias=True) if alone else BatchHead(self.width, own.head)
+        _constrain(self if alone else self.layers, own.spectral)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.layers(images))
@@ -127,6 +140,15 @@ class PatchDiscriminator(nn.Module):
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """What each layer makes of the images, the logits last; of this one scale."""
         return [_maps([*self.layers, self.head], images)]
+
+    def features_of(self, size: Size) -> tuple[int, int, int]:
+        """Channels, height and width of what its head sees of images of that size."""
+        height, width = Sides.of(size)
+        for layer in layers_of(self.layers, nn.Conv2d, blocks.BlurPool2d):
+            halved = isinstance(layer, blocks.BlurPool2d) or layer.stride == (2, 2)
+            lost = 3 - 2 * self.settings.padding if isinstance(layer, nn.Conv2d) else 0
+            height, width = (-(-(side - lost) // 2) if halved else side - lost for side in (height, width))
+        return self.width, height, width
 
 
 class PixelDiscriminator(nn.Module):

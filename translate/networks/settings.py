@@ -25,6 +25,8 @@ class Generator(nn.Module):
     """Heights and widths must be multiples of this."""
     scale: int = 1
     """How many times higher and wider its images are than those it takes."""
+    attends: bool = False
+    """Whether each of its pixels depends on all of an image, which it therefore takes whole, never in bands of rows."""
     feature_channels: tuple[int, ...] = ()
     """Of the inner features that it gives, from the outermost inwards; empty for a generator that gives none."""
 

@@ -1,9 +1,9 @@
 """How a model begins: with random weights, or with those that `training.init_from` names."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.formats import reader_of
@@ -16,21 +16,25 @@ from translate.networks.weights_file import UnsafeFileError
 from translate.recipe import Recipe
 from translate.runs.loading import build_model, checkpoint_in
 from translate.runs.not_a_run import holds_model, port_files, require_model, require_run
-from translate.training.state import load_weights
+from translate.training.state import State, load_weights
 
 
 def begin_model(recipe: Recipe, images: ImageSpec, log: Callable[[str], None]) -> Model:
     """Builds the model as training begins with it: `build_model`, plus the weights of `training.init_from` if set.
 
     Those are of a run, a checkpoint or a hub folder, whose networks this one has, and perhaps others; or generators
-    (and discriminators) in files of the PyTorch port, of CUT or of StarGAN: a folder of them, or one file. Also raises
-    ConfigurationError if they are missing or belong to other networks.
+    (and discriminators) in files of the PyTorch port, of CUT or of StarGAN: a folder of them, or one file. With
+    `training.init_networks`, only those of this model that it names. Also raises ConfigurationError if they are missing
+    or belong to other networks.
     """
-    model, origin = build_model(recipe, images), recipe.training.init_from
+    model, origin, chosen = build_model(recipe, images), recipe.training.init_from, recipe.training.init_networks
     if origin is None:
         return model
     try:
-        begun = _from_files(model, files) if (files := _files(Path(origin))) else _from_run(model, Path(origin))
+        files = _files(Path(origin))
+        if files and chosen:
+            raise ConfigurationError("files of single networks; leave out training.init_networks, or give a run")
+        begun = _from_files(model, files) if files else _from_run(model, Path(origin), chosen)
     except TranslateError as error:
         reason = str(error).removeprefix(f"{origin}: ")
         raise ConfigurationError(f"training.init_from {origin}: {reason}") from error
@@ -48,16 +52,35 @@ def _files(origin: Path) -> list[Path]:
     return [origin]
 
 
-def _from_run(model: Model, folder: Path) -> str:
+def _from_run(model: Model, folder: Path, chosen: Mapping[str, str]) -> str:
     require_run(folder)
     found = checkpoint_in(folder, "latest")
-    weights = found.weights()
-    own, known = _networks(name for name, _ in model.named_parameters()), _networks(weights)
+    own, weights = _networks(name for name, _ in model.named_parameters()), dict(found.weights())
+    if chosen:
+        weights = _renamed(weights, chosen, own)
+    known = _networks(weights)
     new = own - known if own & known else set()
     drawn = {name: value for name, value in model.state_dict().items() if _networks([name]) <= new}
     load_weights(model, drawn | weights)
     rest = f" ({' and '.join(sorted(new))} from random weights)" if new else ""
     return f"its weights after step {found.step}{rest} are"
+
+
+def _renamed(weights: State, chosen: Mapping[str, str], own: Collection[str]) -> dict[str, Tensor]:
+    """The weights of the networks that are chosen, under the names of those that begin with them. Raises
+    ConfigurationError for networks that are not there."""
+    for here, there in chosen.items():
+        for name, names in ((here, own), (there, _networks(weights))):
+            if name not in names:
+                raise ConfigurationError(
+                    f"training.init_networks.{here}={there}: no network '{name}'; {' and '.join(sorted(names))} are"
+                )
+    return {
+        f"{here}.{key.partition('.')[2]}": value
+        for here, there in chosen.items()
+        for key, value in weights.items()
+        if key.partition(".")[0] == there
+    }
 
 
 def _networks(weights: Iterable[str]) -> set[str]:

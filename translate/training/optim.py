@@ -11,7 +11,7 @@ from torch.optim import Adam, Optimizer, RMSprop
 
 def build_optimizer(
     network: nn.Module,
-    kind: Literal["adam", "rmsprop"],
+    kind: Literal["adam", "adamw", "rmsprop"],
     lr: float,
     betas: tuple[float, float],
     weight_decay: float,
@@ -31,8 +31,9 @@ def build_optimizer(
     if kind == "rmsprop":
         return RMSprop(group, lr=rate, weight_decay=weight_decay, capturable=on_cuda)
     one_pass = fused and device.type in ("cpu", "cuda")
-    kind_of_adam = _DenseAdam if one_pass else Adam
-    return kind_of_adam(group, lr=rate, betas=betas, weight_decay=weight_decay, fused=one_pass, capturable=on_cuda)
+    kind_of_adam, decoupled = (_DenseAdam if one_pass else Adam), kind == "adamw"
+    common: dict[str, Any] = {"fused": one_pass, "capturable": on_cuda, "decoupled_weight_decay": decoupled}
+    return kind_of_adam(group, lr=rate, betas=betas, weight_decay=weight_decay, **common)
 
 
 def weights_of(optimizer: Optimizer) -> list[nn.Parameter]:

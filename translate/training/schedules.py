@@ -32,6 +32,8 @@ class ScheduleSettings(Settings):
     """Share of all steps at full learning rate before a linear or cosine decay."""
     halve_every: int = Field(100_000, ge=1)
     """Steps after which the schedule `halving` halves the learning rate."""
+    cycles: int = Field(1, ge=1)
+    """In how many equal parts of the run a cosine decay begins anew, at full rate."""
     warmup: int = Field(0, ge=0)
     """Steps in which learning rates rise in equal steps, from 0 before the first one; the schedule spans the others."""
 
@@ -52,9 +54,16 @@ def _linear(settings: ScheduleSettings, steps: int) -> Curve:
 
 
 def _cosine(settings: ScheduleSettings, steps: int) -> Curve:
-    """Falls over the same range as `_linear`, along half a cosine."""
-    remaining = _linear(settings, steps)
-    return lambda step: (1 - math.cos(math.pi * remaining(step))) / 2
+    """Falls over the same range as `_linear`, along half a cosine; of each of the `cycles` (Loshchilov and Hutter
+    2017)."""
+    part = max(1, -(-steps // settings.cycles))
+    remaining = _linear(settings, part)
+
+    def curve(step: int) -> float:
+        within = step - part * min(step // part, settings.cycles - 1)
+        return (1 - math.cos(math.pi * remaining(within))) / 2
+
+    return curve
 
 
 def _halving(settings: ScheduleSettings, steps: int) -> Curve:
@@ -67,5 +76,5 @@ SCHEDULES: dict[str, Callable[[ScheduleSettings, int], Curve]] = {
     "cosine": _cosine,
     "halving": _halving,
 }
-ONLY_OF = {"halve_every": "halving"}
+ONLY_OF = {"halve_every": "halving", "cycles": "cosine"}
 """Settings that have no effect with any other schedule, and are refused there when a command sets them."""

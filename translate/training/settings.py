@@ -9,7 +9,9 @@ from translate.training.runtime import Precision
 from translate.training.schedules import ScheduleSettings
 from translate.utils.settings import Seed, Settings
 
-OptimizerName = Literal["adam", "rmsprop"]
+OptimizerName = Literal["adam", "adamw", "rmsprop"]
+ADAMS = {"adam", "adamw"}
+"""Those that take betas."""
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -46,8 +48,11 @@ class TrainingSettings(ScheduleSettings):
     init_from: str | None = None
     """Folder of a run or a checkpoint with initial weights for the networks (averaged ones, if it kept them);
     optimizers and schedule start from scratch. Null draws weights from the seed."""
+    init_networks: dict[str, str] = Field(default_factory=dict)
+    """Which networks begin with which ones of `init_from`, if names differ, e.g. {generator_a: generator, generator_b:
+    generator}; all others then begin with random weights."""
     optimizer: OptimizerName = "adam"
-    """Adam, or RMSprop as in WGAN."""
+    """Adam, AdamW (Loshchilov and Hutter 2019), or RMSprop as in WGAN."""
     lr: float = Field(2e-4, gt=0)
     """Learning rate of all networks, before the schedule changes it."""
     network_lr: dict[str, float] = Field(default_factory=dict)
@@ -57,7 +62,8 @@ class TrainingSettings(ScheduleSettings):
     betas: tuple[Beta, Beta] = (0.5, 0.999)
     """Adam's decay rates of the means of gradients and of their squares; 0.5 is usual for GANs."""
     weight_decay: float = Field(0.0, ge=0)
-    """Factor on the weights that is added to their gradients (an L2 penalty)."""
+    """Factor on the weights that is added to their gradients (an L2 penalty); of AdamW, the share that each step takes
+    off them, times the learning rate."""
     clip: float = Field(0.0, ge=0)
     """Largest Euclidean norm of each network's gradient, which is shortened to it; 0 leaves gradients as they are."""
     ema: float | None = Field(None, gt=0, lt=1)
@@ -93,6 +99,8 @@ class TrainingSettings(ScheduleSettings):
     def _fits(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give exactly one of steps and epochs (set the other to null)")
+        if self.init_networks and self.init_from is None:
+            raise ValueError("init_networks names networks of init_from, which is not set; leave it out")
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"accumulate {self.accumulate} does not split batch_size {self.batch_size} into equal parts"
@@ -100,14 +108,14 @@ class TrainingSettings(ScheduleSettings):
         for name, own in self.networks.items():
             if own.lr and name in self.network_lr:
                 raise ValueError(f"networks.{name}.lr and network_lr.{name} are two rates for one network; give one")
-            if own.betas and self.of(name).optimizer != "adam":
+            if own.betas and self.of(name).optimizer not in ADAMS:
                 raise ValueError(f"networks.{name}.betas has no effect, for only adam has them; leave it out")
         return self
 
     def refuse_idle(self) -> None:
         """Raises ConfigurationError for betas that no optimizer takes; runs of earlier versions may have them."""
         kinds = {self.optimizer, *(own.optimizer for own in self.networks.values())}
-        if "adam" not in kinds and self.betas != type(self).model_fields["betas"].default:
+        if not kinds & ADAMS and self.betas != type(self).model_fields["betas"].default:
             raise ConfigurationError(
                 "training.betas: no effect, for only adam has them; leave it out, or set training.optimizer=adam"
             )

@@ -12,6 +12,7 @@ from pydantic import model_validator
 from translate.data.derived.colour import Edges, Grey
 from translate.data.derived.damage import Blur, Jpeg, LowRes, Noise
 from translate.data.derived.holes import Holes
+from translate.data.derived.tiles import Tiles
 from translate.data.domain import Domain
 from translate.errors import ConfigurationError
 from translate.utils.settings import Settings
@@ -24,6 +25,7 @@ NAMES = {
     "jpeg": ("compressed", "original"),
     "grey": ("grey", "colour"),
     "edges": ("edges", "photo"),
+    "tiles": ("tiled", "whole"),
     "holes": ("holed", "whole"),
 }
 """Of the two domains, by kind, in the order in which kinds are applied: as in a camera, light, pixels, then files."""
@@ -43,8 +45,8 @@ class Derivation(Protocol):
 
 class Derive(Settings):
     """Makes the inputs from the targets, so that one folder of photos is enough. Of several kinds, all are applied, in
-    the order of blur, lowres, noise, jpeg, grey, edges, holes. In training each crop gets new random numbers each time
-    it is shown; what is measured has the same input for all time, by the image's name."""
+    the order of blur, lowres, noise, jpeg, grey, edges, tiles, holes. In training each crop gets new random numbers
+    each time it is shown; what is measured has the same input for all time, by the image's name."""
 
     blur: Blur | None = None
     """Out of focus, or moved: `{sigma: [0.5, 3]}`, `{length: [5, 15]}`."""
@@ -58,6 +60,8 @@ class Derive(Settings):
     """No colours: `{by: rec601}`, rec709 or lab."""
     edges: Edges | None = None
     """Only edges: `{low: 100, high: 200}`."""
+    tiles: Tiles | None = None
+    """Black tiles: `{side: 32, share: 0.4}`."""
     holes: Holes | None = None
     """Holes, and their mask as a further image of the input: `{rectangles: 1, strokes: [0, 4]}`."""
 
