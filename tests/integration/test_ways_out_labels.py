@@ -42,6 +42,13 @@ def classes_in_colours(user: User) -> None:
     user.gets(*command, advice)
 
 
+@tried(("models/pix2pix", "model.perceptual compares grey or RGB images, and {} is {}: set model.perceptual=0"))
+def classes_that_no_classifier_sees(user: User) -> None:
+    scenes(user.folder / "set")
+    command = user.train(user.recipe("pix2pix", steps=1), "--domains", "photos,maps", "--dry-run", data="set")
+    user.gets(*command, taken(user.refused(*command, "model.perceptual=1"), r"set (model\.perceptual=0)"))
+
+
 @tried(("inference/video", "--steady: blends colours, and translations are {}; leave it out"))
 def classes_that_cannot_be_blended(user: User) -> None:
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')

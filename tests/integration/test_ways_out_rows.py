@@ -11,6 +11,7 @@ from ways_out import WAYS, Row, User, Way
 CONVERT, TRAIN = "convert run-pix2pix photos out", "train cyclegan.yaml --data unpaired --dry-run"
 CGAN = "train cgan.yaml --data labelled --dry-run"
 PIX2PIX = "train pix2pix.yaml --data paired --dry-run"
+ENHANCED = "model.generator.kind=enhanced model.generator.filters=1 model.generator.downsamplings=1"
 ROWS = (
     Row(
         "models/pix2pix",
@@ -19,6 +20,21 @@ ROWS = (
         f"{PIX2PIX} model.feature_matching=10 model.adversarial.augment=[colour]",
         "leave one of them out",
         f"{PIX2PIX} model.feature_matching=10",
+    ),
+    Row(
+        "runs/initial_weights",
+        "model.generator.fixed leaves a network as it begins, which is at random: give the run of the first stage as "
+        "training.init_from, or set model.generator.fixed=false",
+        f"{PIX2PIX} {ENHANCED} model.generator.fixed=true",
+        "or set (model.generator.fixed=false)",
+        f"{PIX2PIX} {ENHANCED} {{}}",
+    ),
+    Row(
+        "networks/pix2pixhd",
+        "take fewer model.generator.downsamplings",
+        f"{PIX2PIX} model.generator.kind=enhanced model.generator.filters=1 model.generator.downsamplings=4",
+        "take fewer (model.generator.downsamplings)",
+        f"{PIX2PIX} model.generator.kind=enhanced model.generator.filters=1 {{}}=1",
     ),
     Row(
         "networks/spade",

@@ -53,6 +53,7 @@ SMALL = {
     "blocks": 1,
     "residual_blocks": 1,
     "layers": 1,
+    "downsamplings": 2,
     "levels": 3,
     "hidden": 4,
     "pool": 3,

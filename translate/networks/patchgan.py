@@ -1,6 +1,7 @@
 """Discriminators of patches: one logit per place in an image."""
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any, Literal
@@ -214,6 +215,20 @@ class MultiscaleDiscriminator(nn.Module):
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """For each scale, finest first, what each of its layers makes of the images, the logits last."""
         return [maps for discriminator, seen in self._each(images) for maps in discriminator.maps(seen)]
+
+    def begun_with(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The weights to begin with, given those of a run at lower resolution: of fewer scales, they are the coarsest
+        here, and the finer ones begin with their own."""
+        theirs = {int(found[1]) for key in weights if (found := re.match(r"scales\.(\d+)\.", key))}
+        finer = len(self.scales) - len(theirs)
+        if not theirs or finer < 1:
+            return weights
+        own = {f"scales.{number}.": self.scales[number].state_dict() for number in range(finer)}
+        begun = {prefix + key: value for prefix, state in own.items() for key, value in state.items()}
+        for number in theirs:
+            old, new = f"scales.{number}.", f"scales.{number + finer}."
+            begun |= {key.replace(old, new, 1): value for key, value in weights.items() if key.startswith(old)}
+        return begun
 
     def _each(self, images: Tensor) -> Iterator[tuple[Any, Tensor]]:
         """Each scale's discriminator, and the images as large as it sees them."""
