@@ -1,8 +1,13 @@
 """Small files of frozen classifiers, with torchvision's keys."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 WIDTHS = (2, 3, 4, 5, 6)
@@ -21,3 +26,29 @@ def vgg_file(path: Path, seed: int = 0) -> tuple[Path, dict[str, Tensor]]:
     state["classifier.0.weight"] = torch.randn(2, narrow, generator=rng)
     torch.save(state, path)
     return path, state
+
+
+def seen_by(vgg: dict[str, Tensor], images: Tensor) -> list[Tensor]:
+    """What such a VGG makes of images (batch, 3, height, width), written out: at the first ReLU of each block."""
+    found = []
+    for block in range(len(WIDTHS)):
+        if block:
+            images = F.max_pool2d(F.relu(_conv(vgg, images, 5 * block - 3)), 2)
+        images = F.relu(_conv(vgg, images, 5 * block))
+        found.append(images)
+    return found
+
+
+def _conv(vgg: dict[str, Tensor], images: Tensor, number: int) -> Tensor:
+    return F.conv2d(images, *(vgg[f"features.{number}.{one}"].to(images) for one in ("weight", "bias")), padding=1)
+
+
+def _for_all() -> Path:
+    """A file that lies there as long as this process lives, and not those that it forks."""
+    folder, owner = Path(tempfile.mkdtemp(prefix="translate-tiny-")), os.getpid()
+    atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == owner else None)
+    return vgg_file(folder / "vgg.pth")[0]
+
+
+VGG = _for_all()
+"""Of tiny discriminators that see by a frozen classifier."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from frozen_files import VGG
 from PIL import Image
 
 from translate.data.batch import Batch, Labelled, Paired, Plain, Referenced, SourceLabelled, Unpaired
@@ -63,6 +64,8 @@ SMALL = {
     "code": 4,
     "condition": 3,
     "enlargement": 2,
+    "enlarged": 0,
+    "weights": str(VGG),
 }
 # What else a method takes, so that its tests meet more of its losses, or networks that are quicker still.
 FURTHER: dict[str, dict] = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from frozen_files import vgg_file
+from frozen_files import seen_by, vgg_file
 from tiny import SIZE, SPEC, TINY, random_batch, tiny_model, tiny_trainer
 
 from translate.data.domain import Domain
@@ -121,25 +121,10 @@ def test_boundaries_of_instances_are_the_published_edges() -> None:
     assert torch.equal((made[:, 1:] > 0).float(), edges) and 0 < edges.mean() < 1
 
 
-def _written_out(vgg: dict[str, torch.Tensor], images: torch.Tensor) -> list[torch.Tensor]:
-    """What the tiny VGG of `vgg_file` makes of images, at the first ReLU of each block."""
-    found = []
-    for block, number in enumerate((0, 5, 10, 15, 20)):
-        if block:
-            images = F.max_pool2d(F.relu(_conv(vgg, images, number - 3)), 2)
-        images = F.relu(_conv(vgg, images, number))
-        found.append(images)
-    return found
-
-
-def _conv(vgg: dict[str, torch.Tensor], images: torch.Tensor, number: int) -> torch.Tensor:
-    return F.conv2d(images, *(vgg[f"features.{number}.{one}"].to(images) for one in ("weight", "bias")), padding=1)
-
-
 def test_vggs_loss_is_of_the_first_relu_of_each_block_by_its_weight(tmp_path: Path) -> None:
     path, vgg = vgg_file(tmp_path / "vgg.pth")
     fake, real = (torch.rand(2, 3, 32, 24, requires_grad=True) * 2 - 1 for _ in range(2))
-    seen, wanted = _written_out(vgg, fake), _written_out(vgg, real)
+    seen, wanted = seen_by(vgg, fake), seen_by(vgg, real)
     each = [(one - other).abs().mean().item() for one, other in zip(seen, wanted, strict=True)]
     loss = LayeredDistance(path)(fake, real)
     assert loss.item() == pytest.approx(np.dot([1 / 32, 1 / 16, 1 / 8, 1 / 4, 1], each), rel=1e-5)
@@ -168,9 +153,7 @@ def test_a_step_is_the_published_one(tmp_path: Path) -> None:
     matched = [(one - other.detach()).abs().mean() for ours, theirs in zip(seen, wanted, strict=True)
                for one, other in zip(ours[:-1], theirs[:-1], strict=True)]  # fmt: skip
     loss = loss + 10 * sum(matched) / 2
-    layers = zip(
-        (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), _written_out(vgg, fake), _written_out(vgg, batch.target), strict=True
-    )
+    layers = zip((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), seen_by(vgg, fake), seen_by(vgg, batch.target), strict=True)
     loss = loss + 10 * sum(weight * (one - other).abs().mean() for weight, one, other in layers)
     slopes = dict(zip(g, torch.autograd.grad(loss, [*g.values()], retain_graph=True), strict=True))
     seen, wanted = judged(fake.detach()), judged(batch.target)

@@ -12,6 +12,7 @@ from translate.networks.mlp import MLPSettings
 from translate.networks.patchgan import PatchSettings, StridedSettings
 from translate.networks.pix2pixhd import EnhancedSettings
 from translate.networks.pretrained import named_by
+from translate.networks.projected import ProjectedSettings
 from translate.networks.resnet import ResnetSettings
 from translate.networks.settings import DiscriminatorSettings, GeneratorSettings, SamplerNetworkSettings
 from translate.networks.settings import Generator as GeneratorNetwork
@@ -27,7 +28,11 @@ GENERATORS: dict[str, type[GeneratorSettings]] = {
     "spade": SPADESettings,
     "enhanced": EnhancedSettings,
 }
-DISCRIMINATORS: dict[str, type[DiscriminatorSettings]] = {"patch": PatchSettings, "strided": StridedSettings}
+DISCRIMINATORS: dict[str, type[DiscriminatorSettings]] = {
+    "patch": PatchSettings,
+    "strided": StridedSettings,
+    "projected": ProjectedSettings,
+}
 SAMPLER_NETWORKS: dict[str, type[SamplerNetworkSettings]] = {"mlp": MLPSettings, "dcgan": DCGANSettings}
 EXTENDED: dict[str, type] = {
     "GENERATORS": GeneratorSettings,

@@ -1,9 +1,9 @@
 """Discriminators of patches: one logit per place in an image."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
-from translate.networks.blocks import Downsampling, Normalisation, PaddedConv2d, layers_of, named
+from translate.networks.blocks import Downsampling, Normalisation, PaddedConv2d, layer_by_layer, layers_of, named
 from translate.networks.settings import DiscriminatorSettings, require_at_least
 from translate.utils.sides import Size
 
@@ -127,7 +127,7 @@ class PatchDiscriminator(nn.Module):
 
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """What each layer makes of the images, the logits last; of this one scale."""
-        return [_maps([*self.layers, self.head], images)]
+        return [layer_by_layer([*self.layers, self.head], images)]
 
 
 class PixelDiscriminator(nn.Module):
@@ -160,7 +160,7 @@ class PixelDiscriminator(nn.Module):
 
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """As `PatchDiscriminator.maps`."""
-        return [_maps([*self.layers, self.head], images)]
+        return [layer_by_layer([*self.layers, self.head], images)]
 
 
 class StridedDiscriminator(nn.Module):
@@ -194,7 +194,7 @@ class StridedDiscriminator(nn.Module):
 
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """As `PatchDiscriminator.maps`."""
-        return [_maps([*self.layers, self.head], images)]
+        return [layer_by_layer([*self.layers, self.head], images)]
 
 
 class MultiscaleDiscriminator(nn.Module):
@@ -251,8 +251,3 @@ def _constrain(network: nn.Module, which: bool | Literal["inner"]) -> None:
     layers = layers_of(network, nn.Conv2d)
     for layer in (layers[1:-1] if which == "inner" else layers) if which else ():
         spectral_norm(layer)
-
-
-def _maps(layers: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
-    """What each layer makes of the one before."""
-    return [*accumulate(layers, lambda features, layer: layer(features), initial=images)][1:]
