@@ -42,6 +42,14 @@ def classes_in_colours(user: User) -> None:
     user.gets(*command, advice)
 
 
+@tried(("networks/projected", "and {} channels are neither; set model.discriminator.kind: patch"))
+def planes_that_no_classifier_sees(user: User) -> None:
+    scenes(user.folder / "set")
+    command = user.train(user.recipe("pix2pix", steps=1), "--dry-run", "data.domains.maps.classes=5", data="set")
+    text = user.refused(*command, "model.discriminator.kind=projected")
+    user.gets(*command, f"model.discriminator.kind={taken(text, r'set model[.]discriminator[.]kind: (patch)')}")
+
+
 @tried(("models/pix2pix", "model.perceptual compares grey or RGB images, and {} is {}: set model.perceptual=0"))
 def classes_that_no_classifier_sees(user: User) -> None:
     scenes(user.folder / "set")

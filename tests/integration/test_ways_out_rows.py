@@ -30,6 +30,13 @@ ROWS = (
         f"{PIX2PIX} {ENHANCED} {{}}",
     ),
     Row(
+        "models/pix2pix",
+        "set model.perceptual=0",
+        f"{PIX2PIX} data.size=8 data.load_size=8 model.perceptual=1",
+        "or set (model.perceptual=0)",
+        f"{PIX2PIX} data.size=8 data.load_size=8 {{}}",
+    ),
+    Row(
         "networks/pix2pixhd",
         "take fewer model.generator.downsamplings",
         f"{PIX2PIX} model.generator.kind=enhanced model.generator.filters=1 model.generator.downsamplings=4",
