@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from frozen_files import VGG
 from tiny import TINY, random_batch, tiny_model, tiny_trainer
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -63,18 +64,26 @@ class TapeRecorder:
         return replay
 
 
-ENLARGING = {"pix2pix, enlarging": ("pix2pix", {"generator": {"kind": "srresnet", "filters": 4, "blocks": 1}})}
+FURTHER = {
+    "pix2pix, enlarging": ("pix2pix", {"generator": {"kind": "srresnet", "filters": 4, "blocks": 1}}),
+    "pix2pix, projected": (
+        "pix2pix",
+        {"discriminator": {"kind": "projected", "weights": str(VGG), "filters": 2, "enlarged": 0}}
+        | {"generator": {"kind": "enhanced", "filters": 2, "blocks": 1, "downsamplings": 2, "fixed": True}}
+        | {"perceptual": 1, "perceptual_weights": str(VGG), "first_turn": "generator"},
+    ),
+}
 
 
 def trainer_of(name):
-    method, changed = ENLARGING.get(name, (name, {}))
+    method, changed = FURTHER.get(name, (name, {}))
     model = tiny_model(method, settings=TINY[method] | changed)
     generators = {id(net) for turn in model.turns() if turn.trains_generators for net in turn.networks}
     average = WeightAverage({key: net for key, net in model.named_children() if id(net) in generators}, 0.9)
     return tiny_trainer(model, average=average, seed=5)
 
 
-@pytest.mark.parametrize("name", [*MODELS, *ENLARGING])
+@pytest.mark.parametrize("name", [*MODELS, *FURTHER])
 def test_the_operations_of_a_step_are_the_next_steps(name):
     eager, recorded, recorder = trainer_of(name), trainer_of(name), TapeRecorder()
     recorded.program = GraphedStep(recorded.program, recorder)

@@ -53,6 +53,14 @@ def test_what_the_heads_see_is_the_papers_projection(tmp_path: Path) -> None:
         torch.testing.assert_close(logits[level], network.heads[level](below))
         assert logits[level].shape[1] == 1
     assert len({one.shape for one in logits}) == 1, "all heads end at the same size"
+    frozen = [
+        *network._projection.channels,
+        *network._projection.scales,
+        *network._projection.stages.parts.parameters(),
+    ]
+    assert {one.dtype for one in frozen} == {torch.float64}, (
+        "moved once, to where the images are, and not at every call"
+    )
     assert all(torch.equal(maps[-1], one) for maps, one in zip(network.maps(stack), logits, strict=True))
 
 

@@ -130,18 +130,19 @@ class Projection:
         rng = torch.Generator().manual_seed(0)
         across, over = mixed_widths(filters)
         seen = [images * width for width in stages.widths[-HEADS:]]
-        self.channels = [_random(wide, narrow, rng) for wide, narrow in zip(across, seen, strict=True)]
-        self.scales = [_random(narrow, wide, rng) for narrow, wide in zip(over, across, strict=True)]
+        self.channels = nn.ParameterList(_random(wide, narrow, rng) for wide, narrow in zip(across, seen, strict=True))
+        self.scales = nn.ParameterList(_random(narrow, wide, rng) for narrow, wide in zip(over, across, strict=True))
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         features = [self._together(one) for one in self.stages(images)[-HEADS:]]
-        mixed = [F.conv2d(one, weight.to(one)) for one, weight in zip(features, self.channels, strict=True)]
+        channels, scales = (list(weights.to(images)) for weights in (self.channels, self.scales))  # stay there
+        mixed = [F.conv2d(one, weight) for one, weight in zip(features, channels, strict=True)]
         sizes = [(2 * mixed[0].shape[2], 2 * mixed[0].shape[3]), *(one.shape[2:] for one in mixed[:-1])]
         found: list[Tensor] = []
-        for own, size, weight in zip(mixed[::-1], sizes[::-1], self.scales[::-1], strict=True):
+        for own, size, weight in zip(mixed[::-1], sizes[::-1], scales[::-1], strict=True):
             below = own + found[-1] if found else own
             larger = F.interpolate(below, size, mode="bilinear", align_corners=True)
-            found.append(F.conv2d(larger, weight.to(larger)))
+            found.append(F.conv2d(larger, weight))
         return found[::-1]
 
     def _together(self, features: Tensor) -> Tensor:
@@ -156,8 +157,9 @@ def mixed_widths(filters: int) -> tuple[list[int], list[int]]:
     return across, [filters, *across[:-1]]
 
 
-def _random(wide: int, narrow: int, rng: torch.Generator) -> Tensor:
-    return torch.randn(wide, narrow, 1, 1, generator=rng) * (2 / narrow) ** 0.5  # He et al. 2015, as published
+def _random(wide: int, narrow: int, rng: torch.Generator) -> nn.Parameter:
+    weight = torch.randn(wide, narrow, 1, 1, generator=rng) * (2 / narrow) ** 0.5  # He et al. 2015, as published
+    return nn.Parameter(weight, requires_grad=False)
 
 
 def _head(width: int, filters: int, halvings: int, normalisation: Normalisation) -> nn.Sequential:
