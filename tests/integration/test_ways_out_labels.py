@@ -66,6 +66,21 @@ def a_photo_where_styles_are_random_numbers(user: User) -> None:
     user.gets(*command, taken(user.refused(*command, "photos/one.png"), "give --style (seed:7)"))
 
 
+@tried(("networks/projected", "and {} channels are neither; set model.discriminator.kind: patch"))
+def planes_that_no_classifier_sees(user: User) -> None:
+    scenes(user.folder / "set")
+    command = user.train(user.recipe("pix2pix", steps=1), "--dry-run", "data.domains.maps.classes=5", data="set")
+    text = user.refused(*command, "model.discriminator.kind=projected")
+    user.gets(*command, f"model.discriminator.kind={taken(text, r'set model[.]discriminator[.]kind: (patch)')}")
+
+
+@tried(("models/pix2pix", "model.perceptual compares grey or RGB images, and {} is {}: set model.perceptual=0"))
+def classes_that_no_classifier_sees(user: User) -> None:
+    scenes(user.folder / "set")
+    command = user.train(user.recipe("pix2pix", steps=1), "--domains", "photos,maps", "--dry-run", data="set")
+    user.gets(*command, taken(user.refused(*command, "model.perceptual=1"), r"set (model\.perceptual=0)"))
+
+
 @tried(("inference/video", "--steady: blends colours, and translations are {}; leave it out"))
 def classes_that_cannot_be_blended(user: User) -> None:
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from frozen_files import VGG
 from label_files import scenes
 from PIL import Image
 
@@ -58,6 +59,7 @@ SMALL = {
     "blocks": 1,
     "residual_blocks": 1,
     "layers": 1,
+    "downsamplings": 2,
     "levels": 3,
     "hidden": 4,
     "pool": 3,
@@ -70,6 +72,8 @@ SMALL = {
     "widths": (8, 16),
     "heads": 2,
     "embedding": 4,
+    "enlarged": 0,
+    "weights": str(VGG),
 }
 # What else a method takes, so that its tests meet more of its losses, or networks that are quicker still.
 FURTHER: dict[str, dict] = {

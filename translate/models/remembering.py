@@ -63,4 +63,5 @@ class Memory(nn.Module):
 
 
 def _scored(discriminator: Any, earlier: Earlier, images: Tensor) -> Tensor:
-    return discriminator.head(discriminator.layers(images), earlier)
+    scores: Tensor = discriminator.head(discriminator.layers(images), earlier)
+    return scores
