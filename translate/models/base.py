@@ -169,6 +169,8 @@ class ImageTranslator(nn.Module, ABC):
     """Of the noise in translations, if the model `draws_noise`: another seed, another translation."""
     styled: bool = False
     """Whether a domain has many styles, of which a request may name one."""
+    stepped: bool = False
+    """Whether it translates in steps, of which a request may say how many."""
 
     @abstractmethod
     def translate(self, images: Tensor, request: Request) -> Tensor:
@@ -221,6 +223,10 @@ class ImageTranslator(nn.Module, ABC):
         """Raises ConfigurationError, which names the domains, unless the model can do what is requested."""
         if request.style and not self.styled:
             raise no_styles(request.style.name)
+        if request.steps and not self.stepped:
+            raise ConfigurationError(
+                f"--steps {request.steps}: this model translates an image at once, not in steps; leave --steps out"
+            )
         attributes = frozenset(self.attributes)
         if others := sorted(request.clear - attributes):
             name = domains[others[0]]
@@ -228,6 +234,9 @@ class ImageTranslator(nn.Module, ABC):
         if len(request.domains) > 1 and not request.domains <= attributes:
             names = " --to ".join(request.names(domains))
             raise ConfigurationError(f"--to {names}: an image goes to one domain at a time")
+
+    def require_graph(self, request: Request) -> None:
+        """Raises ConfigurationError, with what helps, if no graph can hold what is requested."""
 
     def drawn_style(self, seed: int, to: int) -> Style:
         """The style of domain `to` of that seed. Raises ConfigurationError without styles, as `read_style` does."""
