@@ -79,7 +79,7 @@ FURTHER: dict[str, dict] = {
     },
     "stargan-v2": {"generator": {"downsamplings": 1}, "diversity_steps": 10},
     "bridge": {
-        "adversarial_weight": 0.1,
+        "adversarial_weight": 1.0,
         "steps": 2,
         "generator": {"multiples": [1, 2], "attention": 1, "heads": 2, "zero_head": False},
     },

@@ -60,8 +60,8 @@ def convert(
     from translate.utils.barrier import leaving_together
 
     with leaving_together(say):
-        asked = {"style": target.style, "steps": target.steps}
-        wanted = Conversion(run, source, output, target.to, model, reading, writing, extras, quiet, **asked)
+        options = model, reading, writing, extras, quiet
+        wanted = Conversion(run, source, output, target.to, *options, style=target.style, steps=target.steps)
         outcome = carry_out(wanted)
         _report(outcome, quiet)
         then(f"look at {shown(extras.gallery or output)}", quiet=quiet or not outcome.counts["written"])

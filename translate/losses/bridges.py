@@ -136,7 +136,8 @@ class Schrodinger(NoisyBridge):
         first, last = 1e-4**0.5, (self.beta_max / self.intervals) ** 0.5
         rise = (last - first) / (self.intervals - 1)
         squares = (count - 1) * count * (2 * count - 1) / 6
-        return count * first**2 + first * rise * count * (count - 1) + rise**2 * squares
+        sums: Tensor = count * first**2 + first * rise * count * (count - 1) + rise**2 * squares
+        return sums
 
     def unit(self, time: Tensor) -> Tensor:
         return self.gathered(time).sqrt()

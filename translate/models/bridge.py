@@ -143,7 +143,7 @@ class BridgeModel(Translator):
 
     @property
     def stride(self) -> int:
-        return self.generator.stride
+        return int(self.generator.stride)
 
     def show(self, batch: Paired) -> dict[str, Tensor]:
         """Translations in one step beside those in all steps."""

@@ -55,7 +55,7 @@ class TimeUNetSettings(Options):
         require_multiple(size, stride, sizes, "give model.generator.multiples fewer numbers")
         network = self.initialisation.draw(TimeUNet(channels_in, channels_out, **self.options))
         if self.zero_head:
-            nn.init.zeros_(network.head[-1].weight)
+            nn.init.zeros_(network.head.weight)
         return network
 
 
@@ -92,7 +92,7 @@ class TimeUNet(nn.Module):
             if level:
                 double = named(resize=nn.Upsample(scale_factor=2), conv=nn.Conv2d(width, width, 3, padding=1))
                 self.up.append(double)
-        self.head = named(norm=_norm(width, own.groups), silu=nn.SiLU(), conv=nn.Conv2d(width, channels_out, 3, 1, 1))
+        self.norm, self.head = _norm(width, own.groups), nn.Conv2d(width, channels_out, 3, padding=1)
 
     def forward(self, images: Tensor, time: Tensor) -> Tensor:
         told = F.silu(self.time(time))
@@ -106,7 +106,7 @@ class TimeUNet(nn.Module):
         for layer in self.up:
             stage = isinstance(layer, Stage)
             features = layer(torch.cat([features, kept.pop()], 1), told) if stage else layer(features)
-        answer: Tensor = self.head(features)
+        answer: Tensor = self.head(F.silu(self.norm(features)))
         return answer
 
 
@@ -116,11 +116,11 @@ class TimeEmbedding(nn.Module):
     def __init__(self, waves: int, channels: int) -> None:
         super().__init__()
         self.waves = waves
-        self.layers = named(inner=nn.Linear(waves, channels), silu=nn.SiLU(), outer=nn.Linear(channels, channels))
+        self.inner, self.outer = nn.Linear(waves, channels), nn.Linear(channels, channels)
 
     def forward(self, time: Tensor) -> Tensor:
         waves = sinusoids(PER_UNIT * time, self.waves)
-        vectors: Tensor = self.layers(waves.to(self.layers.inner.weight.dtype))
+        vectors: Tensor = self.outer(F.silu(self.inner(waves.to(self.inner.weight.dtype))))
         return vectors
 
 
