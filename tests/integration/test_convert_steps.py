@@ -50,7 +50,7 @@ def test_steps_are_asked_for_kept_apart_and_written_down(run, run_cli, tmp_path)
 
 def test_attention_needs_all_rows_at_once_and_says_so(run, run_cli):
     result = run_cli("convert", "run", "photos", "out", "--tile", "8", "-q")
-    assert result.exit_code == 3 and "--tile off" in result.output
+    assert result.exit_code == 1 and "--tile off" in result.output
 
 
 def test_an_exported_graph_takes_its_steps(run, run_cli, tmp_path):

@@ -28,7 +28,7 @@ ROWS = (
         f"{PIX2PIX} model.generator.kind=spade model.generator.filters=1 {{}}=3",
     ),
     Row(
-        "models/base",
+        "models/images",
         "--steps {}: this model translates an image at once, not in steps; leave --steps out",
         f"{CONVERT} --steps 4",
         "leave --steps out",

@@ -79,7 +79,7 @@ class BridgeSettings(Settings):
         there at once to the target. The network is asked once at each."""
         point = source
         for now, later in pairwise((*times, None)):
-            time = source.new_full((len(source),), now or 0.0)
+            time = source.new_full(source.shape[:1], now or 0.0)
             target = self.guess(point, predict(point, time), time).clamp(-1, 1)
             if later is not None:
                 point = self.nearer(point, target, noise(), time, torch.full_like(time, later))

@@ -19,6 +19,13 @@ def no_styles(name: str) -> ConfigurationError:
     )
 
 
+def no_steps(steps: int) -> ConfigurationError:
+    """The refusal of a number of steps, for a model that has none."""
+    return ConfigurationError(
+        f"--steps {steps}: this model translates an image at once, not in steps; leave --steps out"
+    )
+
+
 @dataclass(frozen=True)
 class ImageSpec:
     """The images a model is built for: channels, size of the training crop in pixels (N for squares, or (height,
