@@ -177,7 +177,7 @@ class ImageTranslator(nn.Module, ABC):
         """
 
     def translate_at_once(self, images: Tensor, request: Request) -> Tensor:
-        """`translate` in a single pass, for networks whose layers see one image at a time and draw no random numbers."""
+        """`translate` in a single pass, for networks whose layers see one image at a time and draw no noise."""
         return self.translate(images, request)
 
     @abstractmethod
