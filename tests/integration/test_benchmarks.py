@@ -15,6 +15,7 @@ from patience import PATIENCE
 from PIL import Image
 from tiny import write_images
 
+from translate.recipe import load_recipe
 from translate.runs.train import train
 from translate.training.runtime import Runtime
 
@@ -95,23 +96,28 @@ OPTIONS = {
     "step.py": ["--rounds", 2, "--seconds", 1, "--options", "auto"],
     "memory.py": ["--ways", "plain"],
 }
+# fmt: off
 OTHERS = {
     "convert.py": ["--small", "--images", 2, "--rounds", 1, "--backend", "onnxruntime", "openvino"],
     "data.py": ["--count", 16, "--rounds", 1],
     "fidelity.py": [],
     "large_image.py": ["--width", 128, "--height", 128, "--filters", 2, "--blocks", 1, "--rows", 16],
     "many_files.py": ["--files", 1000],
-    "scaling.py": ["quickstart", "--size", 32, "--ranks", 1, "--rounds", 1, "--seconds", 0.1, "--device", "cpu"],
+    "scaling.py": [
+        "RECIPE", "--size", 16, "--ranks", 1, "--threads", 1, "--rounds", 1, "--seconds", 0.1, "--device", "cpu",
+    ],
 }
+# fmt: on
 NEEDED = {"convert.py": ["torchvision", "onnxscript", "onnxruntime", "openvino"], "fidelity.py": ["tifffile"]}
 
 
 @pytest.mark.parametrize("script", OTHERS)
-def test_every_benchmark_writes_its_rows_and_the_machine(script, tmp_path):
+def test_every_benchmark_writes_its_rows_and_the_machine(script, tiny_recipe, tmp_path):
     for module in NEEDED.get(script, []):
         pytest.importorskip(module)
     path = tmp_path / "found.json"
-    run = run_without([], script, "--json", path, *OTHERS[script])
+    options = [tiny_recipe("cyclegan") if option == "RECIPE" else option for option in OTHERS[script]]
+    run = run_without([], script, "--json", path, *options)
     assert run.returncode == 0, run.stderr
     found = json.loads(path.read_text())
     assert found["machine"]["torch"] and found["machine"]["commit"]
@@ -232,6 +238,49 @@ def test_numbers_of_pairs_are_compared_after_equal_steps(tiny_recipe, tmp_path):
     assert len({row["untouched input"] for row in rows}) == 1 and all(0 < row["mean"] < 1 for row in rows)
     learned = ["paired/a" in (tmp_path / f"runs/{row['pairs']}-seed0/metrics.jsonl").read_text() for row in rows]
     assert learned == [False, True, True]
+
+
+def _settings_of_the_comparisons():
+    """(recipe, settings) of everything that the comparisons of methods and of objectives train."""
+    methods, objectives = (importlib.import_module(name) for name in ("methods", "objectives"))
+    for recipe, settings in methods.METHODS.values():
+        yield recipe, settings
+    for recipe, settings, _ in objectives.TASKS.values():
+        for game in objectives.OBJECTIVES.values():
+            yield recipe, [*settings, *(f"model.adversarial.{key}={value}" for key, value in game.items())]
+
+
+def test_what_comparisons_train_is_what_recipes_understand(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    compared = list(_settings_of_the_comparisons())
+    assert len(compared) > 20
+    for recipe, settings in compared:
+        assert load_recipe(recipe, settings).model.name
+
+
+@pytest.mark.slow
+def test_methods_are_judged_alike_after_equal_steps(tmp_path):
+    options = ("--methods", "cut,cyclegan", "--steps", 2, "--json", tmp_path / "found.json")
+    run = run_without([], "methods.py", tmp_path / "runs", *options)
+    assert run.returncode == 0, run.stderr
+    untouched, truth, cut, cyclegan = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert truth["L1 to outlined"] == 0 and truth["read as outlined"] > 0.97 and untouched["read as outlined"] < 0.03
+    assert cut["L1 to flat"] is None and 0 < cyclegan["L1 to flat"] != cyclegan["L1 to outlined"] > 0
+    assert cut["steps"] == cyclegan["steps"] == 2 and cyclegan["parameters"] > cut["parameters"] > 0
+
+
+@pytest.mark.slow
+def test_draws_of_a_style_are_counted_by_palette_and_shown(tiny_recipe, tmp_path):
+    few = ["data.shapes={styles: [flat, haloed], palettes: 3, train: 5, test: 3}", "data.size=32", "data.load_size=32"]
+    options = {"overrides": few, "quiet": True, "tracking": "disabled"}
+    train(tiny_recipe("stargan-v2"), "shapes", out=tmp_path / "run", **options)
+    counted = ("--pictures", 2, "--draws", 5, "--json", tmp_path / "found.json")
+    run = run_without([], "styles.py", tmp_path / "run", tmp_path / "grid.png", *counted)
+    assert run.returncode == 0, run.stderr
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [row["styles of"] for row in rows] == 2 * ["seeds", "references"]
+    assert all(row["coverage of fair draws"] == pytest.approx(1 - (2 / 3) ** 5) for row in rows)
+    assert Image.open(tmp_path / "grid.png").size == (2 * 11 * 32, 2 * 4 * 32)
 
 
 def test_a_server_under_load_loses_nothing_and_mixes_nothing_up(trained_once, tmp_path):

@@ -219,6 +219,11 @@ def test_attributes_and_joint_sets_are_refused_by_name() -> None:
 def test_the_grid_shows_styles_and_a_reference_of_every_domain_that_the_batch_has() -> None:
     model = tiny_model("stargan-v2")
     batch = random_batch(model, size=2)
-    columns = list(model.show(Labelled(batch.images, torch.eye(3)[[0, 1]])))
+    shown = model.show(Labelled(batch.images, torch.eye(3)[[0, 1]]))
+    of_b = model.read_style(batch.images[1:], 1, "the next")
+    torch.testing.assert_close(
+        shown["b, as the next"][:1], model.translate(batch.images[:1], Request.to(1).in_style(of_b))
+    )
+    columns = list(shown)
     assert columns[:4] == ["input", "a, style 1", "a, style 2", "a, as the next"] and "c, as the next" not in columns
     assert next_of(torch.eye(3)[[0, 1, 0, 1]], 0) == [2, 2, 0, 0] and next_of(torch.eye(3)[[0, 1]], 2) is None
