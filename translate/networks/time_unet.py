@@ -165,10 +165,10 @@ class Attention(nn.Module):
         self.asked, self.answer = nn.Conv2d(channels, 3 * channels, 1), nn.Conv2d(channels, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        asked = self.asked(self.norm(features)).flatten(2).unflatten(1, (3, self.heads, -1))
-        query, key, value = asked.transpose(3, 4).unbind(1)
-        found = F.scaled_dot_product_attention(query, key, value).transpose(2, 3).flatten(1, 2)
-        return features + self.answer(found.unflatten(2, features.shape[2:]))
+        places = self.asked(self.norm(features)).permute(0, 2, 3, 1).flatten(1, 2)
+        query, key, value = places.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        found = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        return features + self.answer(found.transpose(1, 2).unflatten(2, features.shape[2:]))
 
 
 def _norm(channels: int, groups: int) -> nn.GroupNorm:
