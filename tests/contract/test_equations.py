@@ -113,6 +113,33 @@ def test_oasis_finds_classes_in_images_and_generated_pixels_are_one_more(label_m
     _require(_paid(model, batch, fakes), wanted)
 
 
+def test_bridge_tells_the_target_from_a_random_point_of_the_path_and_is_judged_by_its_answer_in_one_step():
+    """BBDM's path and L1; the adversary sees y - G(y, y, 1) beside y."""
+    rules = {"objective": "nonsaturating", **PENALISED}
+    model, batch = _model("bridge", rules, adversarial_weight=0.2, path={"kind": "brownian", "variance": 0.3})
+    y, x0 = batch.input, batch.target
+    torch.manual_seed(1)
+    fakes = model.generate(batch)
+    torch.manual_seed(1)
+    t = 0.001 + 0.999 * torch.rand(3, dtype=torch.float64)
+    m, noise = (0.001 + 0.998 * t)[:, None, None, None], torch.randn_like(x0)
+    wanted = m * (y - x0) + (2 * 0.3 * m * (1 - m)).sqrt() * noise
+    told = model.generator(torch.cat([x0 + wanted, y], 1), t)
+    guess = y - model.generator(torch.cat([y, y], 1), torch.ones(3, dtype=torch.float64))
+    real, fake = (torch.cat([y, image], 1) for image in (x0, guess))
+    odds = [torch.sigmoid(model.discriminator(images)) for images in (real, fake)]
+    _require(
+        _paid(model, batch, fakes),
+        {
+            "discriminator: adversarial": -odds[0].log().mean() - (1 - odds[1]).log().mean(),
+            "discriminator: r1": 4 * _squared_slope(model.discriminator, real),
+            "discriminator: r2": 6 * _squared_slope(model.discriminator, fake),
+            "generator: bridge": _distance(told, wanted),
+            "generator: adversarial": -0.2 * odds[1].log().mean(),
+        },
+    )
+
+
 @pytest.mark.parametrize("turns", ["joint", "separate"])
 def test_cyclegan_translates_and_comes_back_both_ways(turns):
     rules = {"objective": "lsgan", "discriminator_weight": 0.5}

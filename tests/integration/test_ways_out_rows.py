@@ -82,6 +82,35 @@ ROWS = (
         f"{PIX2PIX} model.generator.kind=spade model.generator.filters=1 {{}}=3",
     ),
     Row(
+        "models/images",
+        "--steps {}: this model translates an image at once, not in steps; leave --steps out",
+        f"{CONVERT} --steps 4",
+        "leave --steps out",
+        CONVERT,
+    ),
+    Row(
+        "runs/export",
+        "--steps is for graphs, which hold so many; --format {} keeps all: leave it out",
+        "export run-bridge hub --format hub --steps 2",
+        "(--steps) is for graphs, .* leave it out",
+        "export run-bridge hub --format hub",
+    ),
+    Row(
+        "models/bridge",
+        "this bridge draws random numbers in each of its {} steps, which a graph cannot: export it with --steps 1, or "
+        "--format hub, which holds the model itself",
+        "export run-bridge graph.pt2",
+        "export it with (--steps 1)",
+        "export run-bridge graph.pt2 {}",
+    ),
+    Row(
+        "networks/time_unet",
+        "give model.generator.multiples fewer numbers",
+        "train bridge.yaml --data paired --dry-run model.generator.multiples=[1,1,1,1,1,1]",
+        "give (model.generator.multiples) fewer numbers",
+        "train bridge.yaml --data paired --dry-run {}=[1,1]",
+    ),
+    Row(
         "models/adversary",
         "sees more of these than of those: set model.adversarial.objective: nonsaturating",
         f"{CGAN} model.adversarial.objective=relativistic",

@@ -90,6 +90,11 @@ FURTHER: dict[str, dict] = {
         "discriminator": {"layers": 2, "scales": 2, "initialisation": {"kind": "kaiming"}},
     },
     "stargan-v2": {"generator": {"downsamplings": 1}, "diversity_steps": 10},
+    "bridge": {
+        "adversarial_weight": 1.0,
+        "steps": 2,
+        "generator": {"multiples": [1, 2], "attention": 1, "heads": 2, "zero_head": False},
+    },
     "unit-digits": {"translated": 1},
     "oasis": {"noise": 3},
 }

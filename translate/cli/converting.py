@@ -60,7 +60,8 @@ def convert(
     from translate.utils.barrier import leaving_together
 
     with leaving_together(say):
-        wanted = Conversion(run, source, output, target.to, model, reading, writing, extras, quiet, style=target.style)
+        options = model, reading, writing, extras, quiet
+        wanted = Conversion(run, source, output, target.to, *options, style=target.style, steps=target.steps)
         outcome = carry_out(wanted)
         _report(outcome, quiet)
         then(f"look at {shown(extras.gallery or output)}", quiet=quiet or not outcome.counts["written"])
@@ -128,7 +129,7 @@ def export(run: Path, out: str, target: Target, options: ExportOptions) -> None:
     from translate.runs.export import export as export_run
     from translate.runs.next_steps import using_exported
 
-    exported = export_run(run, out, to=target.to, style=target.style, **vars(options))
+    exported = export_run(run, out, **vars(target), **vars(options))
     for kind, difference in exported.differences.items():
         answer(f"largest difference from PyTorch on {kind}: {difference:.2g}")
     for note in exported.notes:

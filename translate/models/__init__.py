@@ -1,6 +1,7 @@
 """The methods, by name. To add one: a file here, a line in MODELS, a recipe; the contract tests pick it up."""
 
 from translate.models.base import Model
+from translate.models.bridge import BridgeModel
 from translate.models.cgan import CGAN
 from translate.models.cut import CUT
 from translate.models.cyclegan import CycleGAN
@@ -21,6 +22,7 @@ MODELS: dict[str, type[Model]] = {
     "cyclegan": CycleGAN,
     "cut": CUT,
     "direct": Direct,
+    "bridge": BridgeModel,
     "stargan": StarGAN,
     "stargan-v2": StarGANv2,
     "unit": UNIT,

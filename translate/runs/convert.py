@@ -60,6 +60,8 @@ class Conversion:
     """Lines for the user that are not to be said again, as several checkpoints would."""
     style: str | None = None
     """What `--style` names."""
+    steps: int | None = None
+    """What `--steps` says."""
 
     @cached_property
     def medium(self) -> Medium | None:
@@ -96,7 +98,7 @@ class Conversion:
         converter = load(self.run, **vars(self.model))
         refuse_roll_out(self.writing, self.run, known=medium is not None)
         first = "seed:1" if self.writing.styles else self.style
-        request, log = converter.request(self.to, first), self._log
+        request, log = converter.request(self.to, first, self.steps), self._log
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
@@ -225,7 +227,7 @@ class Conversion:
         each, before = [jobs.numbered(number + 1) for number in range(styles)], self.caption.removeprefix("output")
         total, others = Outcome(), []
         for number, numbered in enumerate(each, 1):
-            one, caption = model.request(self.to, f"seed:{number}"), f"{before} style {number}".strip()
+            one, caption = model.request(self.to, f"seed:{number}", self.steps), f"{before} style {number}".strip()
             outcome = self._convert_once(numbered, looks, model, one, caption, sources, all_ours)
             others.append(outcome.others)
             outcome.others = []
@@ -274,6 +276,7 @@ class Conversion:
             "model": str(self.run),
             "to": ", ".join(self.to or model.targets),
             "style": request.style.name if request.style else "",
+            "steps": str(request.steps or ""),
             "step": f"{int(step):,}" if step else "",
             "translated at": _scale_in_words(model.sizing(request)),
             "values": in_words(target) if target.measured or target.unit else "",
