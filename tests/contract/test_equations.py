@@ -21,7 +21,8 @@ PENALISED = {"r1": 4, "r2": 6}
 
 
 def _model(name, adversarial=None, **settings):
-    model = tiny_model(name, settings={**TINY[name], **settings, "adversarial": adversarial or {}})
+    game = {"adversarial": adversarial or {}} if "adversarial" in MODELS[name].Config.model_fields else {}
+    model = tiny_model(name, settings={**TINY[name], **settings, **game})
     return model.double().eval(), random_batch(model, size=3).map(torch.Tensor.double)
 
 
@@ -78,6 +79,65 @@ def test_pix2pix_converts_in_the_mode_that_its_recipe_says():
         with torch.no_grad():
             wanted = model.generator.train(mode == "train")(images)
             torch.testing.assert_close(model.train().convert(images), wanted)
+
+
+@pytest.mark.parametrize("label_mix", [5, 0])
+def test_oasis_finds_classes_in_images_and_generated_pixels_are_one_more(label_mix):
+    """Schönfeld et al. 2021, eq. 1 to 4, with classes as numbers: 0 is "generated"."""
+    model, batch = _model("oasis", label_mix=label_mix)
+    batch.input[:, :, :5] = -1  # nobody labelled
+    batch.input[:, :, 5:, :7] = torch.tensor([-1.0, 1.0, -1.0]).view(3, 1, 1)
+    fakes = {"output": torch.rand_like(batch.target) * 2 - 1}
+    known, classes = batch.input.amax(1) > 0, batch.input.argmax(1)
+    counts = [(known & (classes == number)).sum() for number in range(3)]
+    weights = torch.stack([known.numel() / (3 * count) for count in counts])[classes] * known
+    see, fake = model.discriminator, fakes["output"]
+
+    def as_labelled(images):
+        return (F.cross_entropy(see(images), 1 + classes, reduction="none") * weights).mean()
+
+    wanted = {
+        "discriminator: real": as_labelled(batch.target),
+        "discriminator: fake": F.cross_entropy(see(fake), torch.zeros_like(classes)),
+        "generator: adversarial": as_labelled(fake),
+    }
+    torch.manual_seed(1)
+    heads = torch.rand(4) < 0.5
+    of_real = heads[torch.where(known, classes, 3)][:, None].double()
+    assert 0 < of_real.mean() < 1
+    mixed = see(of_real * batch.target + (1 - of_real) * fake)
+    apart = (mixed - of_real * see(batch.target) - (1 - of_real) * see(fake)).square().mean()
+    if label_mix:
+        wanted["discriminator: label_mix"] = 5 * apart
+    torch.manual_seed(1)
+    _require(_paid(model, batch, fakes), wanted)
+
+
+def test_bridge_tells_the_target_from_a_random_point_of_the_path_and_is_judged_by_its_answer_in_one_step():
+    """BBDM's path and L1; the adversary sees y - G(y, y, 1) beside y."""
+    rules = {"objective": "nonsaturating", **PENALISED}
+    model, batch = _model("bridge", rules, adversarial_weight=0.2, path={"kind": "brownian", "variance": 0.3})
+    y, x0 = batch.input, batch.target
+    torch.manual_seed(1)
+    fakes = model.generate(batch)
+    torch.manual_seed(1)
+    t = 0.001 + 0.999 * torch.rand(3, dtype=torch.float64)
+    m, noise = (0.001 + 0.998 * t)[:, None, None, None], torch.randn_like(x0)
+    wanted = m * (y - x0) + (2 * 0.3 * m * (1 - m)).sqrt() * noise
+    told = model.generator(torch.cat([x0 + wanted, y], 1), t)
+    guess = y - model.generator(torch.cat([y, y], 1), torch.ones(3, dtype=torch.float64))
+    real, fake = (torch.cat([y, image], 1) for image in (x0, guess))
+    odds = [torch.sigmoid(model.discriminator(images)) for images in (real, fake)]
+    _require(
+        _paid(model, batch, fakes),
+        {
+            "discriminator: adversarial": -odds[0].log().mean() - (1 - odds[1]).log().mean(),
+            "discriminator: r1": 4 * _squared_slope(model.discriminator, real),
+            "discriminator: r2": 6 * _squared_slope(model.discriminator, fake),
+            "generator: bridge": _distance(told, wanted),
+            "generator: adversarial": -0.2 * odds[1].log().mean(),
+        },
+    )
 
 
 @pytest.mark.parametrize("turns", ["joint", "separate"])

@@ -15,8 +15,8 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from translate.losses.perceptual import _standardised
 from translate.models import MODELS
+from translate.networks.pretrained import standardised
 from translate.training.optim import WeightAverage, build_optimizer
 from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
@@ -127,7 +127,7 @@ def test_no_weight_that_follows_the_step_does(weight, pretended_cuda, monkeypatc
 def test_images_for_a_classifier_are_standardised_on_the_device(pretended_cuda):
     images = torch.rand(1, 3, 8, 8, device=CUDA)
     with Copies() as copies:
-        assert _standardised(images).device.type == "cuda"
+        assert standardised(images).device.type == "cuda"
     assert copies.found == []
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from frozen_files import VGG
 from tiny import TINY, VIT, random_batch, tiny_model, tiny_trainer
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -66,6 +67,12 @@ class TapeRecorder:
 CHANGED = {
     "pix2pix, enlarging": ("pix2pix", {"generator": {"kind": "srresnet", "filters": 4, "blocks": 1}}),
     "cyclegan, vit": ("cyclegan", VIT),
+    "pix2pix, projected": (
+        "pix2pix",
+        {"discriminator": {"kind": "projected", "weights": str(VGG), "filters": 2, "enlarged": 0}}
+        | {"generator": {"kind": "enhanced", "filters": 2, "blocks": 1, "downsamplings": 2, "fixed": True}}
+        | {"perceptual": 1, "perceptual_weights": str(VGG), "first_turn": "generator"},
+    ),
 }
 
 

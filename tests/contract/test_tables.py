@@ -1,5 +1,7 @@
 """What every entry of the tables promises the methods: generators, discriminators, networks from noise, objectives."""
 
+import json
+
 import pytest
 import torch
 from tiny import SIZE, config_of, random_batch, shrunk, tiny_model, tiny_settings, tiny_trainer
@@ -12,7 +14,7 @@ from translate.networks.settings import DiscriminatorSettings, GeneratorSettings
 
 
 def _settings(kind):
-    return kind.model_validate(shrunk(kind()))
+    return kind.model_validate_json(json.dumps(shrunk(kind())))
 
 
 def _taking(settings):

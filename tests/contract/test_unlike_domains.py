@@ -50,7 +50,8 @@ def test_it_trains_and_translates_or_says_so_first(name: str, channels: tuple[in
     try:
         model = built(name, settings(name), images)
     except ConfigurationError as refused:
-        assert "equally many channels" in str(refused) and str(channels[0]) in str(refused)
+        labels = "makes images of label maps" in str(refused)
+        assert labels or ("equally many channels" in str(refused) and str(channels[0]) in str(refused))
         return
     trainer = tiny.tiny_trainer(model)
     sides = [torch.rand(2, count, images.size, images.size) * 2 - 1 for count in channels]

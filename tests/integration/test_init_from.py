@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from tiny import labelled_folder, unpaired_folder
+from tiny import labelled_folder, paired_folder, unpaired_folder
 
 from translate.networks.foreign import port_state
 from translate.networks.patchgan import PatchDiscriminator
@@ -61,6 +61,22 @@ def test_networks_begin_with_those_that_are_named_and_the_others_with_random_wei
             torch.testing.assert_close(begun[f"{name}.{key}"], taught[f"generator_b.{key}"], rtol=0, atol=1e-6)
     judges = "discriminator_a.head.weight"
     assert not torch.allclose(begun[judges], taught[judges])
+
+
+def test_an_enhanced_generator_begins_with_the_run_of_the_first_stage(run_cli, tiny_recipe, tmp_path):
+    """Its layers at half the size, which stay as they are while fixed, and the coarser scales of the discriminator."""
+    command = ["train", tiny_recipe("pix2pix"), "--data", paired_folder(tmp_path / "pairs"), "--device", "cpu"]
+    command += ["training.steps=1", "model.generator.kind=resnet", "model.generator.blocks=1"]
+    command += ["model.generator.downsamplings=1", "model.discriminator.scales=1"]
+    assert run_cli(*command, "model.generator.filters=4", "--out", "first").exit_code == 0
+    command += ["model.generator.kind=enhanced", "model.generator.filters=2", "model.generator.fixed=true"]
+    command += ["--out", "second", "model.discriminator.scales=1"]
+    assert "training.init_from, or set model.generator.fixed=false" in run_cli(*command).stderr
+    second = run_cli(*command, "training.init_from=first")
+    assert second.exit_code == 0 and "(layers of generator from random weights)" in second.stderr, second.output
+    taught, begun = (_begun(tmp_path / name) for name in ("first", "second"))
+    taken = [key for key in taught if key.startswith("generator.") and not key.startswith("generator.head.")]
+    assert len(taken) > 8 and all(torch.equal(begun[key], taught[key]) for key in taken)
 
 
 @pytest.mark.parametrize("words", [[], ["--dry-run"]])

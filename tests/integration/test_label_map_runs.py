@@ -20,7 +20,8 @@ import translate
 from translate.cli import main
 from translate.data.domain import Domain
 from translate.data.label_maps import palette
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, TranslateError
+from translate.evaluation.classifier import ClassifierSettings
 from translate.models import MODELS
 from translate.recipe.reading import load_recipe
 from translate.runs.evaluate import evaluate
@@ -171,6 +172,25 @@ def test_label_maps_are_measured_as_such_and_the_best_agrees_most(root: Path) ->
     assert found.low is not None and found.low <= found.value <= found.high
     assert found.floor["best colour map"] > found.value and "untouched input" not in found.floor
     assert (root / "maps" / "report.html").is_file() and "mean IoU" in (root / "maps" / "report.html").read_text()
+
+
+def test_photos_are_judged_by_a_segmenter_of_real_ones_which_is_kept(root: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TRANSLATE_HOME", str(tmp_path))
+    said: list[str] = []
+    again = [
+        evaluate(root / "photos", device="cpu", classifier=ClassifierSettings(steps=60), log=said.append, quiet=True)
+        for _ in range(2)
+    ]
+    first, second = ({score.key: score for score in scores} for scores in again)
+    found = first["segmented/mean_iou"]
+    assert found.ceiling["real images"] > 0.8 and 0 <= found.value < found.ceiling["real images"]
+    assert found.low <= found.value <= found.high and set(found.floor) == {"best colour map"}
+    assert second["segmented/mean_iou"] == found and "segmented/pixel_accuracy" in first
+    assert sum("training a segmenter on 6 real images" in line for line in said) == 1
+    (file,) = tmp_path.rglob("segmenters/set-*.safetensors")
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(TranslateError, match=r"damaged segmenter .*; delete the file to have it trained again"):
+        evaluate(root / "photos", device="cpu", classifier=ClassifierSettings(steps=60), quiet=True)
 
 
 def test_grids_show_classes_in_their_colours(root: Path) -> None:

@@ -58,6 +58,7 @@ SAYS_NO_WAY |= {
     ("inference/sampling", "--count {}: expected 1 or more"): GIVEN,
     ("training/loop", "as training.skip_limit is {}"): FOUND,
     ("inference/provenance", ", with --depth {}"): FOUND,
+    ("inference/provenance", ", with --steps {}"): FOUND,
 }
 
 

@@ -42,6 +42,45 @@ def classes_in_colours(user: User) -> None:
     user.gets(*command, advice)
 
 
+@tried(
+    ("models/oasis", "set data.direction to swap them, data.domains.{}.kind: labels where numbers of classes were"),
+    ("networks/oasis", "take fewer model.discriminator.levels"),
+)
+def photos_where_oasis_takes_label_maps(user: User) -> None:
+    scenes(user.folder / "set")
+    command = user.train(user.recipe("oasis", steps=1), data="set")
+    text = user.refused(*command, "data.direction=BtoA", "--dry-run")
+    taken(text, "set (data.direction) to swap them, .* or train with pix2pix")
+    as_images = user.refused(*command, "data.domains.maps.kind=image", "--dry-run")
+    user.gets(*command, f"{taken(as_images, '(data.domains.maps.kind): labels')}=labels", "--dry-run")
+    text = user.refused(*command, "model.discriminator.levels=6", "--dry-run")
+    user.gets(*command, f"{taken(text, 'take fewer (model.discriminator.levels)')}=3", "--dry-run")
+
+
+@tried(("models/oasis", "styles are random numbers, which it reads off no picture; give --style seed:7"))
+def a_photo_where_styles_are_random_numbers(user: User) -> None:
+    scenes(user.folder / "set")
+    user.photos()
+    user.gets(*user.train(user.recipe("oasis", steps=1), "--out", "run", data="set"))
+    command = ["convert", "run", "set/maps/test", "out", "--device", "cpu", "--style"]
+    user.gets(*command, taken(user.refused(*command, "photos/one.png"), "give --style (seed:7)"))
+
+
+@tried(("networks/projected", "and {} channels are neither; set model.discriminator.kind: patch"))
+def planes_that_no_classifier_sees(user: User) -> None:
+    scenes(user.folder / "set")
+    command = user.train(user.recipe("pix2pix", steps=1), "--dry-run", "data.domains.maps.classes=5", data="set")
+    text = user.refused(*command, "model.discriminator.kind=projected")
+    user.gets(*command, f"model.discriminator.kind={taken(text, r'set model[.]discriminator[.]kind: (patch)')}")
+
+
+@tried(("models/pix2pix", "model.perceptual compares grey or RGB images, and {} is {}: set model.perceptual=0"))
+def classes_that_no_classifier_sees(user: User) -> None:
+    scenes(user.folder / "set")
+    command = user.train(user.recipe("pix2pix", steps=1), "--domains", "photos,maps", "--dry-run", data="set")
+    user.gets(*command, taken(user.refused(*command, "model.perceptual=1"), r"set (model\.perceptual=0)"))
+
+
 @tried(("inference/video", "--steady: blends colours, and translations are {}; leave it out"))
 def classes_that_cannot_be_blended(user: User) -> None:
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')

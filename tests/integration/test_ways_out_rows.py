@@ -12,6 +12,7 @@ CONVERT, TRAIN = "convert run-pix2pix photos out", "train cyclegan.yaml --data u
 CGAN = "train cgan.yaml --data labelled --dry-run"
 PIX2PIX = "train pix2pix.yaml --data paired --dry-run"
 VIT = "model.generator.kind=vit-unet model.generator.widths=[2,2] model.generator.width=2 model.generator.heads=1"
+ENHANCED = "model.generator.kind=enhanced model.generator.filters=1 model.generator.downsamplings=1"
 ROWS = (
     Row(
         "models/remembering",
@@ -52,11 +53,62 @@ ROWS = (
         f"{PIX2PIX} model.feature_matching=10",
     ),
     Row(
+        "runs/initial_weights",
+        "model.generator.fixed leaves a network as it begins, which is at random: give the run of the first stage as "
+        "training.init_from, or set model.generator.fixed=false",
+        f"{PIX2PIX} {ENHANCED} model.generator.fixed=true",
+        "or set (model.generator.fixed=false)",
+        f"{PIX2PIX} {ENHANCED} {{}}",
+    ),
+    Row(
+        "models/pix2pix",
+        "set model.perceptual=0",
+        f"{PIX2PIX} data.size=8 data.load_size=8 model.perceptual=1",
+        "or set (model.perceptual=0)",
+        f"{PIX2PIX} data.size=8 data.load_size=8 {{}}",
+    ),
+    Row(
+        "networks/pix2pixhd",
+        "take fewer model.generator.downsamplings",
+        f"{PIX2PIX} model.generator.kind=enhanced model.generator.filters=1 model.generator.downsamplings=4",
+        "take fewer (model.generator.downsamplings)",
+        f"{PIX2PIX} model.generator.kind=enhanced model.generator.filters=1 {{}}=1",
+    ),
+    Row(
         "networks/spade",
         "take fewer model.generator.levels",
         f"{PIX2PIX} model.generator.kind=spade model.generator.filters=1 model.generator.levels=5",
         "take fewer (model.generator.levels)",
         f"{PIX2PIX} model.generator.kind=spade model.generator.filters=1 {{}}=3",
+    ),
+    Row(
+        "models/images",
+        "--steps {}: this model translates an image at once, not in steps; leave --steps out",
+        f"{CONVERT} --steps 4",
+        "leave --steps out",
+        CONVERT,
+    ),
+    Row(
+        "runs/export",
+        "--steps is for graphs, which hold so many; --format {} keeps all: leave it out",
+        "export run-bridge hub --format hub --steps 2",
+        "(--steps) is for graphs, .* leave it out",
+        "export run-bridge hub --format hub",
+    ),
+    Row(
+        "models/bridge",
+        "this bridge draws random numbers in each of its {} steps, which a graph cannot: export it with --steps 1, or "
+        "--format hub, which holds the model itself",
+        "export run-bridge graph.pt2",
+        "export it with (--steps 1)",
+        "export run-bridge graph.pt2 {}",
+    ),
+    Row(
+        "networks/time_unet",
+        "give model.generator.multiples fewer numbers",
+        "train bridge.yaml --data paired --dry-run model.generator.multiples=[1,1,1,1,1,1]",
+        "give (model.generator.multiples) fewer numbers",
+        "train bridge.yaml --data paired --dry-run {}=[1,1]",
     ),
     Row(
         "models/adversary",

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from frozen_files import VGG
+from label_files import scenes
 from PIL import Image
 
-from translate.data.batch import Batch, Labelled, Paired, Plain, Referenced, SourceLabelled, Unpaired
+from translate.data.batch import Batch, Labelled, Mapped, Paired, Plain, Referenced, SourceLabelled, Unpaired
+from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.images import Picture
+from translate.data.label_maps import planes
 from translate.data.labels import LabelGroup
 from translate.models import MODELS
 from translate.models.base import ImageSpec, Model, Translator
@@ -43,6 +47,7 @@ SPECS = {
     Referenced: ImageSpec(channels=3, size=SIZE, domains=("a", "b", "c"), groups=CLASSES),
     SourceLabelled: ImageSpec(channels=3, size=32, domains=("a", "b"), groups=CLASSES),
     Plain: ImageSpec(channels=3, size=SIZE, domains=("a",)),
+    Mapped: ImageSpec(channels=3, size=SIZE, domains=("a", "b"), each=(Domain("a", kind="labels"), Domain("b"))),
 }
 CPU = Runtime(torch.device("cpu"))
 
@@ -54,6 +59,7 @@ SMALL = {
     "blocks": 1,
     "residual_blocks": 1,
     "layers": 1,
+    "downsamplings": 2,
     "levels": 3,
     "hidden": 4,
     "pool": 3,
@@ -66,6 +72,8 @@ SMALL = {
     "widths": (8, 16),
     "heads": 2,
     "embedding": 4,
+    "enlarged": 0,
+    "weights": str(VGG),
 }
 # What else a method takes, so that its tests meet more of its losses, or networks that are quicker still.
 FURTHER: dict[str, dict] = {
@@ -82,7 +90,13 @@ FURTHER: dict[str, dict] = {
         "discriminator": {"layers": 2, "scales": 2, "initialisation": {"kind": "kaiming"}},
     },
     "stargan-v2": {"generator": {"downsamplings": 1}, "diversity_steps": 10},
+    "bridge": {
+        "adversarial_weight": 1.0,
+        "steps": 2,
+        "generator": {"multiples": [1, 2], "attention": 1, "heads": 2, "zero_head": False},
+    },
     "unit-digits": {"translated": 1},
+    "oasis": {"noise": 3},
 }
 
 
@@ -142,7 +156,12 @@ def random_batch(model: Model, size: int = 2, seed: int = 0) -> Batch:
     scale = model.scale if isinstance(model, Translator) else 1
     one, two = (torch.rand(size, 3, of, of, generator=generator) * 2 - 1 for of in (side // scale, side))
     labels = torch.eye(3)[(torch.arange(size) + seed) % 3]
-    fields = {Plain: [one], Labelled: [one, labels], SourceLabelled: [one, two, labels]}
+    fields = {
+        Plain: [one],
+        Mapped: [planes(one.argmax(1, keepdim=True), 3), two],
+        Labelled: [one, labels],
+        SourceLabelled: [one, two, labels],
+    }
     fields[Referenced] = [one, labels, two, labels.roll(1, 1), two.flip(0)]
     return model.batch_type(*fields.get(model.batch_type, [one, two]))
 
@@ -231,6 +250,7 @@ def digit_sets(folder: Path) -> Path:
 FOLDERS: dict[type[Batch], Callable[[Path], Path]] = {
     Unpaired: unpaired_folder,
     Paired: paired_folder,
+    Mapped: scenes,
     Labelled: labelled_folder,
     Referenced: labelled_folder,
     Plain: labelled_folder,

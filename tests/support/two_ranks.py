@@ -37,6 +37,7 @@ PENALTIES = {"adversarial": {"objective": "nonsaturating", "r1": 1, "r2": 1}}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, POOL if "pool" in TINY[name] else {}) for name in MODELS},
     "cut": ("cut", {"patches": {"places": 10_000}}),  # all: those that are drawn are the same for a process's images
+    "oasis": ("oasis", {"label_mix": 0}),  # coins for classes, too, are each process's own
     "wgan-gp": ("gan", WGAN_GP),
     "wgan-gp-through-batch-norm": ("cgan", WGAN_GP),
     "r1-through-batch-norm": ("pix2pix", PENALTIES),

@@ -242,6 +242,6 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
-DATA_OF = {"cyclegan": "unpaired", "pix2pix": "paired"} | dict.fromkeys(
+DATA_OF = {"cyclegan": "unpaired", "pix2pix": "paired", "bridge": "paired"} | dict.fromkeys(
     ("stargan", "stargan-v2", "gan", "cgan"), "labelled"
 )

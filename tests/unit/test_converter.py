@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from tiny import CPU, SPEC, SPECS, paired_folder, tiny_model
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from translate.data.batch import Unpaired
 from translate.data.io.images import Picture, read, to_8_bits, to_pixels, write
@@ -228,7 +229,11 @@ def test_weights_rounded_once_give_what_autocast_gives_to_the_bit(name, tile):
     floats = [converter.convert_floats(images, request) for converter in converters]
     assert torch.equal(*floats)
     kinds = [
-        {layer.weight.dtype for layer in converter.model.modules() if isinstance(layer, nn.Conv2d)}
+        {
+            layer.weight.dtype
+            for layer in converter.model.modules()
+            if isinstance(layer, nn.Conv2d) and not is_parametrized(layer)  # spectral norms work out their weights
+        }
         for converter in converters
     ]
     assert kinds == [{torch.float32}, {torch.bfloat16}]

@@ -11,7 +11,7 @@ from test_evaluate import RULER
 from test_evaluation import ATTRIBUTES, STYLES, reader
 from tiny import data_of
 
-from translate.data.batch import Paired, SourceLabelled
+from translate.data.batch import SourceLabelled
 from translate.evaluation.classifier_errors import ClassifierErrors, asking
 from translate.evaluation.intervals import Estimate, wilson
 from translate.evaluation.metrics import MEASURES
@@ -117,7 +117,7 @@ def test_warnings_come_before_all_tables_and_once():
     assert as_text(scores[:1]).splitlines()[0] == "one"
 
 
-@pytest.mark.parametrize("model", [name for name, kind in MODELS.items() if kind.batch_type is not Paired])
+@pytest.mark.parametrize("model", [name for name, kind in MODELS.items() if not kind.batch_type.pairs])
 def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, tmp_path, monkeypatch, model):
     def often_wrong(classifier, batches, domains, runtime):
         counts = {name: [763, 1000] for name in domains}

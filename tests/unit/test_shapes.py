@@ -190,3 +190,19 @@ def test_wrong_numbers_are_refused(tmp_path, wrong, message):
     with pytest.raises(ConfigurationError, match=message):
         render_set(tmp_path / "set", view="unpaired", **wrong)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_label_maps_say_which_shape_a_pixel_lies_in(tmp_path):
+    root = render_set(tmp_path / "set", view="paired", styles=("classes", "flat"), size=48, train=20, test=1)
+    (maps, photos), seen = open_folder(root, wanted="paired").splits["train"], set()
+    for number, (map_, photo) in enumerate(zip(maps, photos, strict=True)):
+        found, picture = map_.read(1)[..., 0], photo.read(3).astype(int)
+        for shape in compose(number).shapes:
+            x, y = (np.linalg.lstsq(shape.normals, shape.reach, rcond=None)[0] * 48).astype(int)
+            if 0 <= x < 48 and 0 <= y < 48:
+                assert found[y, x] == {3: 1, 4: 2}.get(len(shape.reach), 3)
+                assert np.abs(picture[y, x] - shape.fill * 255).max() < 2
+        seen |= set(np.unique(found).tolist())
+    assert seen == {0, 1, 2, 3}
+    with pytest.raises(ConfigurationError, match="no style 'classes'"):
+        render_set(tmp_path / "no", view="unpaired", styles=("classes", "flat"), size=48)

@@ -42,13 +42,23 @@ def _ours(key: str) -> str:
     return f"blocks.{OF_BLOCKS.index(first)}.{rest}"
 
 
-def _iterate(state: dict[str, torch.Tensor]) -> None:
-    """One power iteration as the release's form of spectral norm takes it: v first, then u; torch's newer one takes u
-    first, so that the two are alike only once they have converged."""
+def iterated(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """With one power iteration as the release's form of spectral norm takes it: v first, then u; torch's newer one
+    takes u first, so that the two are alike only once they have converged."""
+    state = dict(state)
     for key in [key for key in state if key.endswith("weight_orig")]:
         matrix, u, v = state[key].flatten(1), key.replace("_orig", "_u"), key.replace("_orig", "_v")
         state[v] = F.normalize(matrix.T @ state[u], dim=0, eps=1e-12)
         state[u] = F.normalize(matrix @ state[v], dim=0, eps=1e-12)
+    return state
+
+
+def iterating_no_more(network: nn.Module) -> nn.Module:
+    """In training mode but for spectral norms, which have iterated."""
+    network.train()
+    for layer in (one for one in network.modules() if is_parametrized(one)):
+        layer.parametrizations.eval()
+    return network
 
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden outputs at {GOLDEN}")
@@ -56,20 +66,15 @@ def _iterate(state: dict[str, torch.Tensor]) -> None:
 def test_published_weights_give_the_published_outputs(name: str, levels: int) -> None:
     network = SPADEGenerator(6, 3, filters=4, hidden=8, levels=levels)
     state = torch.load(GOLDEN / f"{name}.pth", weights_only=True)
-    load = lambda: network.load_state_dict({_ours(key): value for key, value in state.items()})  # noqa: E731
-    load()
+    network.load_state_dict({_ours(key): value for key, value in state.items()})
     with np.load(GOLDEN / f"{name}.npz") as file:
         known = {key: torch.from_numpy(file[key]) for key in file.files}
     planes = known["semantics"] * 2 - 1
 
     with torch.no_grad():
         assert (network.eval()(planes) - known["output_eval"]).abs().max() < 1e-5
-        _iterate(state)
-        load()
-        network.train()
-        for layer in (one for one in network.modules() if is_parametrized(one)):
-            layer.parametrizations.eval()  # it has iterated
-        assert (network(planes) - known["output_batch_statistics"]).abs().max() < 1e-5
+        network.load_state_dict({_ours(key): value for key, value in iterated(state).items()})
+        assert (iterating_no_more(network)(planes) - known["output_batch_statistics"]).abs().max() < 1e-5
     moved = network.get_buffer("blocks.3.norm1.norm.running_mean")
     assert (moved - known["running_mean_after_up_0_norm_0"]).abs().max() < 1e-5
 

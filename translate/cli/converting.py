@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from translate.cli.common import FOLDER, OUTPUT, QUIET, with_plugins
 from translate.cli.completing import RUN
 from translate.cli.options import takes
+from translate.inference.cluster import ClusterOptions
 from translate.inference.options import (
     ExportOptions,
     Extras,
@@ -30,7 +31,14 @@ if TYPE_CHECKING:  # slow to import, so imported where used
 @click.argument("run", type=RUN)
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output", type=OUTPUT)
-@takes(target=Target, writing=OutputOptions, reading=InputOptions, extras=Extras, model=ModelOptions)
+@takes(
+    target=Target,
+    writing=OutputOptions,
+    reading=InputOptions,
+    extras=Extras,
+    cluster=ClusterOptions,
+    model=ModelOptions,
+)
 @with_plugins
 @QUIET
 def convert(
@@ -41,6 +49,7 @@ def convert(
     writing: OutputOptions,
     reading: InputOptions,
     extras: Extras,
+    cluster: ClusterOptions,
     model: ModelOptions,
     quiet: bool,
 ) -> None:
@@ -51,6 +60,7 @@ def convert(
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
     translate convert runs/stargan-v2 photos/ out/ --to rose --style reference.jpg      (or --styles 5)
     translate convert runs/pix2pix photos/ out/ --checkpoint 1000,best,latest --gallery page.html   (side by side)
+    translate convert runs/cyclegan-horse2zebra photos/ zebras/ --ray auto       (on a Ray cluster)
     translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
     translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
     translate convert runs/cyclegan-horse2zebra clip.mp4 out.mp4 --to zebra           (frame by frame)
@@ -60,7 +70,8 @@ def convert(
     from translate.utils.barrier import leaving_together
 
     with leaving_together(say):
-        wanted = Conversion(run, source, output, target.to, model, reading, writing, extras, quiet, style=target.style)
+        chosen: dict[str, Any] = {"style": target.style, "steps": target.steps, "cluster": cluster}
+        wanted = Conversion(run, source, output, target.to, model, reading, writing, extras, quiet, **chosen)
         outcome = carry_out(wanted)
         _report(outcome, quiet)
         then(f"look at {shown(extras.gallery or output)}", quiet=quiet or not outcome.counts["written"])
@@ -128,7 +139,7 @@ def export(run: Path, out: str, target: Target, options: ExportOptions) -> None:
     from translate.runs.export import export as export_run
     from translate.runs.next_steps import using_exported
 
-    exported = export_run(run, out, to=target.to, style=target.style, **vars(options))
+    exported = export_run(run, out, **vars(target), **vars(options))
     for kind, difference in exported.differences.items():
         answer(f"largest difference from PyTorch on {kind}: {difference:.2g}")
     for note in exported.notes:

@@ -185,6 +185,13 @@ class Paired(Batch):
 
 
 @dataclass(frozen=True)
+class Mapped(Paired):
+    """Pairs whose inputs are label maps: planes that say of each pixel of `target` what it shows."""
+
+    called = "label maps and what they are maps of"
+
+
+@dataclass(frozen=True)
 class Unpaired(Batch):
     """Images of two domains; image i of `a` has nothing to do with image i of `b`."""
 

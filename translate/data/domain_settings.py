@@ -18,7 +18,7 @@ class ShapesSettings(Settings):
     """The procedural set `shapes`: the same scenes in several styles, so that the true translation is known."""
 
     styles: tuple[str, ...] = Field(("flat", "outlined"), min_length=2)
-    """Two styles for paired and unpaired images, two or more for labelled ones."""
+    """Two styles for paired and unpaired images, two or more for labelled ones. In pairs, `classes` are label maps."""
     train: int = Field(400, ge=1)
     """Training images per style."""
     test: int = Field(64, ge=1)

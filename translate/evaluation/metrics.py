@@ -149,6 +149,11 @@ MEASURES: dict[str, Measure] = {
     ),
     "sample_accuracy": Measure("samples read as the class wanted", None, "%", decimals=1),
     "sample_share": Measure("samples read as each class", None, "%", decimals=1),
+    # What a segmenter of real images finds in those made of label maps.
+    "segmented/mean_iou": Measure(
+        "mean IoU of the label maps with what a segmenter finds", None, "", "higher", _OF_LABELS, 4
+    ),
+    "segmented/pixel_accuracy": Measure("pixels found to be of their class", None, "", "higher", _OF_LABELS, 4),
     # What networks score that were trained without and with augmented pictures.
     "downstream/labels": Measure(
         "labels of real test pictures read right, of training without and with augmented pictures",

@@ -1,24 +1,30 @@
-"""The segmenter to measure with: a small U-Net that finds the class of each pixel, trained from scratch."""
+"""The segmenter to measure with: a small U-Net that finds the class of each pixel, trained from scratch and kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from translate.data.batch import Paired
 from translate.data.label_maps import NOTHING, classes_of
+from translate.errors import TranslateError
 from translate.models.base import Fakes, ImageSpec, Losses, Model, Turn
 from translate.networks.unet import UNetSettings
 from translate.training.optim import build_optimizer
 from translate.training.runtime import Runtime
 from translate.training.schedules import ScheduleSettings
 from translate.training.trainer import Trainer
+from translate.utils.atomic_files import atomic_file, clear_leftovers
 from translate.utils.progress import Progress
 from translate.utils.settings import Settings
+from translate.utils.tensor_file import read_tensors
 
 SHARPNESS = 10.0
 """The network's planes, which end in a tanh, times this are logits."""
@@ -87,4 +93,30 @@ def train_segmenter(
             for _ in range(settings.steps):
                 trainer.step(runtime.place(next(batches)))
                 bar.advance(images=settings.batch_size)
+    return model.eval().requires_grad_(False)
+
+
+def kept_segmenter(
+    file: Path, images: ImageSpec, settings: SegmenterSettings, runtime: Runtime, train: Callable[[], Segmenter]
+) -> Segmenter:
+    """The segmenter in `file`, whose name says all that it was trained on and how, or else a new one, which is then
+    saved there; on the runtime's device. Raises TranslateError if the file is damaged or cannot be written."""
+    if not file.is_file():
+        model = train()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            clear_leftovers(file.parent)
+            with atomic_file(file) as working:
+                save_file({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, working)
+        except (OSError, SafetensorError) as error:
+            raise TranslateError(f"{file}: the segmenter could not be saved ({error})") from error
+        return model
+    model = Segmenter(settings, images)
+    try:
+        model.load_state_dict(read_tensors(file))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise TranslateError(
+            f"{file}: incomplete or damaged segmenter ({error}); delete the file to have it trained again"
+        ) from error
+    runtime.adopt(model)
     return model.eval().requires_grad_(False)

@@ -37,6 +37,7 @@ from translate.utils.printing import Log, shown
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
 To = str | Sequence[str] | None
+Steps = int | None
 BF16_APART = "in five trained models pixels were off from float32's by .2 levels of 255 or less in the mean, 6 at most"
 """See benchmarks/results/2026-11-29-precision-cpu.md."""
 
@@ -110,30 +111,30 @@ class Converter:
         for network in filter(None, (self.network, self._deep)):
             network.model.seed = seed
 
-    def request(self, to: To, style: Any = None) -> Request:
-        """See `request_of`, and `style_of` for the style, of which None is the model's own choice."""
-        request = request_of(to, self.model, self.images.domains)
+    def request(self, to: To, style: Any = None, steps: Steps = None) -> Request:
+        """See `request_of`, and `style_of` for the style; None is the model's own choice, of `steps`, too."""
+        request = request_of(to, self.model, self.images.domains, steps)
         if style is None:
             return request
         return request.in_style(style_of(style, self.model, self.images, self.runtime, min(request.set)))
 
     @overload
-    def convert(self, images: Images, to: To = None, style: Any = None) -> Images: ...
+    def convert(self, images: Images, to: To = ..., style: Any = ..., steps: Steps = ...) -> Images: ...
 
     @overload
-    def convert(self, images: Mapping[str, Images], to: To = None, style: Any = None) -> Images: ...
+    def convert(self, images: Mapping[str, Images], to: To = ..., style: Any = ..., steps: Steps = ...) -> Images: ...
 
     @overload
     def convert(
-        self, images: list[Images] | list[Mapping[str, Images]], to: To = None, style: Any = None
+        self, images: list[Images] | list[Mapping[str, Images]], to: To = ..., style: Any = ..., steps: Steps = ...
     ) -> list[Images]: ...
 
     @overload
     def convert(
-        self, images: Iterator[Images] | Iterator[Mapping[str, Images]], to: To = None, style: Any = None
+        self, images: Iterator[Images | Mapping[str, Images]], to: To = ..., style: Any = ..., steps: Steps = ...
     ) -> Iterator[Images]: ...
 
-    def convert(self, images: Any, to: To = None, style: Any = None) -> Any:
+    def convert(self, images: Any, to: To = None, style: Any = None, steps: Steps = None) -> Any:
         """Returns the translation of `images` in the same form: tensor, array or PIL image, or a list or iterator of
         these; in the same size, or the model's `scale` times as high and wide.
 
@@ -152,11 +153,11 @@ class Converter:
         others have, too. A tensor holds the planes of all layers, one after another.
         `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be omitted if
         the model has a single target. `style`, for a model that knows styles: "seed:7", or a reference image of the
-        domain (a file or what `images` may be). Raises ConfigurationError for an unknown domain, TypeError for any
-        other kind of object or a domain that is not a string, ValueError for any other shape, type, mode or range, no
-        pixels, or other layers than the model's.
+        domain (a file or what `images` may be); `steps`, for a model that translates in steps: how many. Raises
+        ConfigurationError for an unknown domain, TypeError for any other kind of object or a domain that is not a
+        string, ValueError for any other shape, type, mode or range, no pixels, or other layers than the model's.
         """
-        request = self.request(to, style)
+        request = self.request(to, style, steps)
         if isinstance(images, list | tuple):
             return [self._convert_one(one, request) for one in images]
         if isinstance(images, Iterator) and not isinstance(images, Image.Image):

@@ -106,8 +106,9 @@ class ExtrasWriter:
     def add(self, record: Record) -> None:
         error = {"cycle_error": self._cycle.write(record)} if self._cycle else {}
         style = {"style": self._request.style.name} if self._request.style else {}
+        steps = {"steps": self._request.steps} if self._request.steps else {}
         if self._manifest:
-            self._manifest.add(record, error | style)
+            self._manifest.add(record, error | style | steps)
         if self._looked_at:
             self._converted.append(record)
 

@@ -63,12 +63,12 @@ def convert_folder(
     outcome, window = Outcome(), _Window(converter, options)
     workers = max(1, options.workers)
     with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(workers) as encoders:
-        pending = _pending(jobs, options.overwrite, sources)
+        wanted = pending(jobs, options.overwrite, sources)
         if options.max_pixels is None:
-            pending = apart(
-                pending, _reason, partial(convert_slide, converter, request=request, inputs=inputs, sources=sources)
+            wanted = apart(
+                wanted, _reason, partial(convert_slide, converter, request=request, inputs=inputs, sources=sources)
             )
-        loaded = _loaded(pending, converter, request, options.max_pixels or MAX_PIXELS, window, decoders)
+        loaded = _loaded(wanted, converter, request, options.max_pixels or MAX_PIXELS, window, decoders)
         translated = _translated(_batches(loaded, converter, request, window), converter, request)
         for record in _written(translated, inputs, window, sources, encoders):
             outcome.add(record)
@@ -121,8 +121,9 @@ class _Item:
         )
 
 
-def _pending(jobs: Iterable[Job], overwrite: bool, sources: Sources | None) -> Iterator[Job | Record]:
-    """The jobs whose outputs are to be written."""
+def pending(jobs: Iterable[Job], overwrite: bool, sources: Sources | None) -> Iterator[Job | Record]:
+    """The jobs whose outputs are to be written, and records of the others. Removes what killed processes left half
+    written in the folders of outputs."""
     cleared = set()
     for job in jobs:
         if job.output.parent not in cleared:

@@ -53,6 +53,14 @@ class Target:
         help="For a model that knows styles: that of random numbers with this seed, or of a reference image, which is "
         "of the domain to convert to; default seed:0.",
     )
+    steps: int | None = option(
+        None,
+        metavar="N",
+        least=1,
+        most=1000,
+        help="For a model that translates in steps (bridge, unsb): in how many, each a pass of the network; default "
+        "model.steps of its recipe.",
+    )
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ class Translation:
     """By how many frames clips go on beyond their ends; 0 where their own frames are predicted, or nothing is."""
     style: str = ""
     """Of which styles the outputs are, for a model that knows styles, if any were asked for."""
+    steps: int = 0
+    """In how many steps, for a model that translates in steps, if it was said."""
     mixed: bool = False
     """Whether the folder may still hold another translation's images, which are being overwritten."""
 
@@ -64,6 +66,7 @@ class Translation:
         more += "".join(f", with {place}" for place in self.beside)
         more += f", with --roll-out {self.ahead}" if self.ahead else ""
         more += f", with --{self.style}" if self.style else ""
+        more += f", with --steps {self.steps}" if self.steps else ""
         more += ", mixed with others" if self.mixed else ""
         return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
 
@@ -89,7 +92,17 @@ def translation(
     one = f"style {request.style.name}" if request.style else ""
     style = one if styles is None else f"styles {styles}"
     return Translation(
-        digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size, places, ahead, style
+        model=digest,
+        to=to,
+        evaluated=model.evaluated,
+        name=shown(name),
+        silenced=model.without_dropout,
+        depth=converter.depth,
+        size=size,
+        beside=places,
+        ahead=ahead,
+        style=style,
+        steps=request.steps or 0,
     )
 
 

@@ -8,8 +8,11 @@ from translate.errors import ConfigurationError, nearest
 from translate.models.base import ImageTranslator, Request
 
 
-def request_of(to: str | Sequence[str] | None, model: ImageTranslator, domains: Sequence[str]) -> Request:
-    """The request that `to` names: domains to set, and to clear ("-Male"); none names the model's only target.
+def request_of(
+    to: str | Sequence[str] | None, model: ImageTranslator, domains: Sequence[str], steps: int | None = None
+) -> Request:
+    """The request that `to` names: domains to set, and to clear ("-Male"); none names the model's only target. `steps`
+    as in `Request`.
 
     Raises ConfigurationError, naming the known domains, for an unknown one, and if the model cannot do it; TypeError
     for a domain that is not a string.
@@ -30,6 +33,7 @@ def request_of(to: str | Sequence[str] | None, model: ImageTranslator, domains: 
     request = Request(
         frozenset(numbers[name] for name in wanted if name not in cleared),
         frozenset(numbers[name.removeprefix("-")] for name in cleared),
+        steps=steps,
     )
     if request.set & request.clear:
         raise ConfigurationError(f"--to {' --to '.join(wanted)}: an attribute is set or cleared, not both")

@@ -1,4 +1,4 @@
-"""The distance between images in a trained classifier's features (UNIT's and MUNIT's VGG loss)."""
+"""The distances between images in a trained classifier's features: the VGG loss of UNIT and MUNIT, and pix2pixHD's."""
 
 from collections import OrderedDict
 from pathlib import Path
@@ -6,12 +6,38 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from translate.losses.adversarial import full_precision
 from translate.networks.blocks import InstanceNorm2d, named
+from translate.networks.pretrained import read_stages, standardised
 from translate.networks.weights_file import read_weights
 
-# What torchvision's classifiers were trained on: RGB in [0, 1], standardised by this mean and deviation.
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
+_OF_BLOCKS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+
+
+class LayeredDistance:
+    """pix2pixHD's VGG loss, for images (batch, 1 or 3, height, width) in [-1, 1]: the mean absolute differences behind
+    the first ReLU of each of VGG's five blocks, weighted 1/32, 1/16, 1/8, 1/4 and 1 (Wang et al. 2018, section 3.2).
+
+    As released, the network sees the images as they are, not standardised; and the targets get no gradient. `weights`:
+    a state dict of torchvision's VGG-19, as published, or another VGG without batch norm. The network is frozen, no
+    part of a model, and follows the images' device. Raises what `read_stages` does, and ValueError for a ResNet.
+    """
+
+    def __init__(self, weights: Path | str) -> None:
+        self._stages = read_stages(Path(weights))
+        if len(self._stages.widths) != len(_OF_BLOCKS):
+            raise ValueError(
+                f"{weights}: a ResNet, and this loss compares the five blocks of a VGG; give VGG-19's file"
+            )
+
+    def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
+        found, wanted = self._features(images), self._features(targets.detach())
+        blocks = zip(_OF_BLOCKS, found, wanted, strict=True)
+        each = [weight * (full_precision(one) - full_precision(other)).abs().mean() for weight, one, other in blocks]
+        return torch.stack(each).sum()
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        return self._stages(full_precision(images).expand(-1, 3, -1, -1))
 
 
 class PerceptualDistance:
@@ -42,17 +68,11 @@ class PerceptualDistance:
 
     def features(self, images: Tensor) -> Tensor:
         """Normalised: (batch, 512, height / 8, ...) for VGG-16, (batch, 256, height / 16, ...) for ResNet-18."""
-        features: Tensor = self._network.to(images.device)(_standardised(images))
+        features: Tensor = self._network.to(images.device)(standardised(images))
         if features.shape[2] * features.shape[3] == 1:
             height, width = images.shape[2:]
             raise ValueError(f"images of {height}x{width} are too small for {self.weights}: one pixel of features")
         return features
-
-
-def _standardised(images: Tensor) -> Tensor:
-    # Created on the device: a copy from the host would make it wait, and cannot be recorded as a CUDA graph.
-    mean, deviation = (torch.stack([images.new_full((1, 1), one) for one in ones]) for ones in (_MEAN, _DEVIATION))
-    return ((images + 1) / 2 - mean) / deviation
 
 
 def _read_classifier(path: Path) -> nn.Sequential:

@@ -86,7 +86,11 @@ class Adversary(nn.Module):
         return None if self.loss.unsure is None else self.settings.discriminator_weight * self.loss.unsure
 
     def discriminator_turn(self, name: str, networks: Sequence[nn.Module], losses: TurnLosses) -> Turn:
-        """The turn of discriminators, after which WGAN's clipping follows, if switched on."""
+        """The turn of discriminators, after which WGAN's clipping follows, if switched on. Those that need a file read
+        it now, before the first step; converting needs none."""
+        for network in networks:
+            if prepare := getattr(network, "prepare", None):
+                prepare()
         return Turn(name, networks, losses, after_step=partial(self._constrain, networks))
 
     def generator_turn(self, name: str, networks: Sequence[nn.Module], losses: TurnLosses) -> Turn:

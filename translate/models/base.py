@@ -27,7 +27,7 @@ from translate.losses.adversarial import full_precision
 from translate.models.images import ImageSpec as ImageSpec
 from translate.models.images import Request as Request
 from translate.models.images import Style as Style
-from translate.models.images import no_styles
+from translate.models.images import no_steps, no_styles
 from translate.networks.settings import GeneratorSettings
 from translate.utils.settings import Settings
 
@@ -47,10 +47,6 @@ def l1(images: Tensor, wanted: Tensor) -> Tensor:
     return F.l1_loss(full_precision(images), full_precision(wanted))
 
 
-def nothing() -> None:
-    """The default `Turn.after_step`: does nothing."""
-
-
 @dataclass(frozen=True)
 class Turn:
     """One player's move.
@@ -67,7 +63,7 @@ class Turn:
     losses: TurnLosses
     trains_generators: bool = False
     every: int = 1
-    after_step: Callable[[], None] = nothing
+    after_step: Callable[[], None] = lambda: None
 
     def plus(self, more: TurnLosses) -> Turn:
         """The same move with the losses of `more` added, which have names of their own: for a term that a method
@@ -169,6 +165,8 @@ class ImageTranslator(nn.Module, ABC):
     """Of the noise in translations, if the model `draws_noise`: another seed, another translation."""
     styled: bool = False
     """Whether a domain has many styles, of which a request may name one."""
+    stepped: bool = False
+    """Whether it translates in steps, of which a request may say how many."""
 
     @abstractmethod
     def translate(self, images: Tensor, request: Request) -> Tensor:
@@ -179,8 +177,7 @@ class ImageTranslator(nn.Module, ABC):
         """
 
     def translate_at_once(self, images: Tensor, request: Request) -> Tensor:
-        """`translate` as a single pass over the batch, for networks whose layers depend on one image at a time and draw
-        no random numbers."""
+        """`translate` in a single pass, for networks whose layers see one image at a time and draw no noise."""
         return self.translate(images, request)
 
     @abstractmethod
@@ -221,6 +218,8 @@ class ImageTranslator(nn.Module, ABC):
         """Raises ConfigurationError, which names the domains, unless the model can do what is requested."""
         if request.style and not self.styled:
             raise no_styles(request.style.name)
+        if request.steps and not self.stepped:
+            raise no_steps(request.steps)
         attributes = frozenset(self.attributes)
         if others := sorted(request.clear - attributes):
             name = domains[others[0]]
@@ -229,13 +228,15 @@ class ImageTranslator(nn.Module, ABC):
             names = " --to ".join(request.names(domains))
             raise ConfigurationError(f"--to {names}: an image goes to one domain at a time")
 
+    def require_graph(self, request: Request) -> None:
+        """Raises ConfigurationError, with what helps, if no graph can hold what is requested."""
+
     def drawn_style(self, seed: int, to: int) -> Style:
         """The style of domain `to` of that seed. Raises ConfigurationError without styles, as `read_style` does."""
         raise no_styles(f"seed:{seed}")
 
     def read_style(self, image: Tensor, to: int, name: str) -> Style:
-        """The style of a reference image (1, channels, height, width) in [-1, 1] of domain `to`, at the size of
-        training."""
+        """The style of a reference image (1, channels, height, width) of domain `to`, at the size of training."""
         raise no_styles(name)
 
     def way_back(self, request: Request) -> Callable[[Tensor], Request]:
@@ -272,8 +273,7 @@ class Relabeller(Translator):
 
     @abstractmethod
     def relabel(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Translates images, as `convert` does, so that they have the `labels` (batch, domains): 1 yes, 0 no, -1
-        unspecified."""
+        """Translates images, as `convert` does, to have the `labels` (batch, domains): 1 yes, 0 no, -1 unspecified."""
 
 
 class ClassifyingTranslator(Translator):

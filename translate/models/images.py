@@ -19,6 +19,13 @@ def no_styles(name: str) -> ConfigurationError:
     )
 
 
+def no_steps(steps: int) -> ConfigurationError:
+    """The refusal of a number of steps, for a model that has none."""
+    return ConfigurationError(
+        f"--steps {steps}: this model translates an image at once, not in steps; leave --steps out"
+    )
+
+
 @dataclass(frozen=True)
 class ImageSpec:
     """The images a model is built for: channels, size of the training crop in pixels (N for squares, or (height,
@@ -126,15 +133,17 @@ class Style:
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of a translation: the domains, by number, to `set` and to `clear`, and a `style`.
+    """What a user asks of a translation: the domains, by number, to `set` and to `clear`, a `style`, and in how many
+    `steps`.
 
-    Any number of attributes, or a single domain to go to. None is the model's own choice of style. What a model cannot
-    do, its `require` refuses.
+    Any number of attributes, or a single domain to go to. None is the model's own choice of style and steps. What a
+    model cannot do, its `require` refuses.
     """
 
     set: frozenset[int] = frozenset()
     clear: frozenset[int] = frozenset()
     style: Style | None = None
+    steps: int | None = None
 
     @classmethod
     def to(cls, *domains: int) -> Request:
@@ -142,6 +151,9 @@ class Request:
 
     def in_style(self, style: Style) -> Request:
         return replace(self, style=style)
+
+    def in_steps(self, steps: int) -> Request:
+        return replace(self, steps=steps)
 
     @property
     def domains(self) -> frozenset[int]:

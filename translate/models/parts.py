@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError
 from translate.losses.perceptual import PerceptualDistance
 from translate.networks.dcgan import DCGANSettings
 from translate.networks.mlp import MLPSettings
 from translate.networks.patchgan import PatchSettings, StridedSettings
+from translate.networks.pix2pixhd import EnhancedSettings
+from translate.networks.pretrained import named_by
+from translate.networks.projected import ProjectedSettings
 from translate.networks.resnet import ResnetSettings
 from translate.networks.settings import DiscriminatorSettings, GeneratorSettings, SamplerNetworkSettings
 from translate.networks.settings import Generator as GeneratorNetwork
@@ -17,7 +20,6 @@ from translate.networks.spade import SPADESettings
 from translate.networks.srresnet import SRResnetSettings
 from translate.networks.unet import UNetSettings
 from translate.networks.vit_unet import ViTUNetSettings
-from translate.networks.weights_file import UnsafeFileError
 from translate.utils.one_of import OneOf
 
 GENERATORS: dict[str, type[GeneratorSettings]] = {
@@ -26,8 +28,13 @@ GENERATORS: dict[str, type[GeneratorSettings]] = {
     "srresnet": SRResnetSettings,
     "spade": SPADESettings,
     "vit-unet": ViTUNetSettings,
+    "enhanced": EnhancedSettings,
 }
-DISCRIMINATORS: dict[str, type[DiscriminatorSettings]] = {"patch": PatchSettings, "strided": StridedSettings}
+DISCRIMINATORS: dict[str, type[DiscriminatorSettings]] = {
+    "patch": PatchSettings,
+    "strided": StridedSettings,
+    "projected": ProjectedSettings,
+}
 SAMPLER_NETWORKS: dict[str, type[SamplerNetworkSettings]] = {"mlp": MLPSettings, "dcgan": DCGANSettings}
 EXTENDED: dict[str, type] = {
     "GENERATORS": GeneratorSettings,
@@ -54,12 +61,5 @@ def require_features(network: GeneratorNetwork, kind: str, method: str) -> None:
 
 def perceptual_distance(key: str, weights: Path) -> PerceptualDistance:
     """The perceptual distance of the classifier in the file `weights`, which the setting `key` of the model names.
-
-    Raises ConfigurationError if the file is missing or holds something else, and TranslateError if it would run code.
-    """
-    try:
-        return PerceptualDistance(weights)
-    except UnsafeFileError as error:
-        raise TranslateError(f"model.{key}: {error}") from error
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"model.{key}: {error}") from error
+    Raises as `named_by` does."""
+    return named_by(f"model.{key}", PerceptualDistance, weights)

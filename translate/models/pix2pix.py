@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
@@ -13,11 +15,14 @@ from translate.data.planes import coloured, columns
 from translate.errors import ConfigurationError
 from translate.losses.feature_matching import feature_matching
 from translate.losses.labels import cross_entropy, where_labelled
+from translate.losses.perceptual import LayeredDistance
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Request, Translator, Turn, l1
 from translate.models.larger import enlargement, in_blocks
 from translate.models.parts import Discriminator, Generator
 from translate.networks.patchgan import PatchSettings
+from translate.networks.pretrained import named_by
+from translate.networks.settings import require_at_least
 from translate.networks.unet import UNetSettings
 from translate.utils.settings import Settings
 
@@ -32,7 +37,14 @@ class Pix2PixConfig(Settings):
     """Weight of |target - G(input)|; of label maps, of the cross-entropy."""
     feature_matching: float = Field(0.0, ge=0)
     """Weight of the distance of a translation to its target as the discriminator's layers see them, 10 in pix2pixHD and
-    SPADE; 0 switches it off."""
+    SPADE; 0 switches it off. pix2pixHD multiplies it by 4 / (discriminator.layers + 1), which is 1 for 3 layers."""
+    perceptual: float = Field(0.0, ge=0)
+    """Weight of the distance of a translation to its target by `perceptual_weights`, 10 in pix2pixHD and SPADE; 0
+    switches it off. At least 16 pixels."""
+    perceptual_weights: Path = Path("vgg19-dcbb9e9d.pth")
+    """State dict of torchvision's VGG-19, as published, or another VGG without batch norm; read only in training."""
+    first_turn: Literal["discriminator", "generator"] = "discriminator"
+    """Who moves first in each step, on the same translations: the generator in pix2pixHD."""
     convert_mode: Literal["train", "eval"] = "train"
     """`train`, as published, keeps dropout (the only noise) and the image's own batch statistics in conversion."""
     generator: Generator = UNetSettings()
@@ -80,6 +92,13 @@ class Pix2Pix(Translator):
                 f"model.discriminator.kind {config.discriminator.kind}: does not say what its layers see, which "
                 "model.feature_matching compares; set model.discriminator.kind: patch"
             )
+        if config.perceptual:
+            require_at_least(images.size, 16, "the five blocks of VGG", "set model.perceptual=0")
+        if config.perceptual and (self.target.classes or targets not in (1, 3)):
+            raise ConfigurationError(
+                f"model.perceptual compares grey or RGB images, and {self.target.name} is {self.target}: set "
+                "model.perceptual=0"
+            )
         self.enlarged = enlargement(self.scale)
 
     @classmethod
@@ -91,11 +110,14 @@ class Pix2Pix(Translator):
         return {"output": where_labelled(output, batch.target) if self.target.classes else output}
 
     def turns(self) -> list[Turn]:
+        if self.config.perceptual:
+            _ = self._perceptual  # fails before the first step if the file is missing; converting needs none
         generator = self.adversary.generator_turn("generator", [self.generator], self._generator_losses)
         if self.discriminator is None:
             return [generator]
         losses = self._discriminator_losses
-        return [self.adversary.discriminator_turn("discriminator", [self.discriminator], losses), generator]
+        discriminator = self.adversary.discriminator_turn("discriminator", [self.discriminator], losses)
+        return [discriminator, generator][:: -1 if self.config.first_turn == "generator" else 1]
 
     def _discriminator_losses(self, batch: Paired, fakes: Fakes) -> Losses:
         assert self.discriminator is not None
@@ -105,12 +127,14 @@ class Pix2Pix(Translator):
 
     def _generator_losses(self, batch: Paired, fakes: Fakes) -> Losses:
         output, distance = fakes["output"], cross_entropy if self.target.classes else l1
-        reconstruction = {"reconstruction": self.config.reconstruction * distance(output, batch.target)}
+        compared = {"reconstruction": self.config.reconstruction * distance(output, batch.target)}
+        if self.config.perceptual:
+            compared["perceptual"] = self.config.perceptual * self._perceptual(output, batch.target)
         if self.discriminator is None:
-            return reconstruction
+            return compared
         given = self.enlarged(batch.input)
         fake, real = (torch.cat([given, image], 1) for image in (output, batch.target))
-        return {**self._adversarial(self.discriminator, fake, real), **reconstruction}
+        return {**self._adversarial(self.discriminator, fake, real), **compared}
 
     def _adversarial(self, discriminator: Any, fake: Tensor, real: Tensor) -> Losses:
         """The losses that the discriminator gives to pairs of input and output."""
@@ -122,6 +146,10 @@ class Pix2Pix(Translator):
             wanted = discriminator.maps(real)
         loss = self.adversary.loss.generator_loss(*([maps[-1] for maps in each] for each in (seen, wanted)))
         return {"adversarial": weight * loss, "feature_matching": matching * feature_matching(seen, wanted)}
+
+    @cached_property
+    def _perceptual(self) -> LayeredDistance:
+        return named_by("model.perceptual_weights", LayeredDistance, self.config.perceptual_weights)
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
         """Converts one image at a time, so that batch statistics and noise depend on that image only."""

@@ -63,5 +63,5 @@ class Memory(nn.Module):
 
 
 def _scored(discriminator: Any, earlier: Earlier, images: Tensor) -> Tensor:
-    score: Tensor = discriminator.head(discriminator.layers(images), earlier)
-    return score
+    scores: Tensor = discriminator.head(discriminator.layers(images), earlier)
+    return scores

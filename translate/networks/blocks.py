@@ -4,7 +4,8 @@ Feature maps are (batch, channels, height, width) throughout, in either memory f
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import Literal, TypeVar
 
 import torch
@@ -180,6 +181,11 @@ def beside(features: Tensor, labels: Tensor) -> Tensor:
 def layers_of(network: nn.Module, *kinds: type[Layer]) -> list[Layer]:
     """The network's layers of these kinds, in its order."""
     return [module for module in network.modules() if isinstance(module, kinds)]
+
+
+def layer_by_layer(layers: Iterable[nn.Module], features: Tensor) -> list[Tensor]:
+    """What each of the layers makes of what the one before makes, the first of `features`."""
+    return [*accumulate(layers, lambda inner, layer: layer(inner), initial=features)][1:]
 
 
 @torch.no_grad()

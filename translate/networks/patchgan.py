@@ -1,8 +1,9 @@
 """Discriminators of patches: one logit per place in an image."""
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
 from translate.networks.batch_head import BatchHead, Head
-from translate.networks.blocks import Downsampling, Normalisation, PaddedConv2d, layers_of, named
+from translate.networks.blocks import Downsampling, Normalisation, PaddedConv2d, layer_by_layer, layers_of, named
 from translate.networks.settings import DiscriminatorSettings, require_at_least
 from translate.utils.sides import Sides, Size
 
@@ -130,7 +131,10 @@ class PatchDiscriminator(nn.Module):
             stage.add_module("blur", blocks.BlurPool2d())
         self.layers = nn.Sequential(*stages)
         self.width = widths[-1]
-        self.head = conv4(self.width, 1, 1, bias=True) if own.head == "logit" else BatchHead(self.width, own.head)
+        if own.head == "logit":
+            self.head: nn.Module = conv4(self.width, 1, 1, bias=True)
+        else:
+            self.head = BatchHead(self.width, own.head)
         _constrain(self if own.head == "logit" else self.layers, own.spectral)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -138,7 +142,7 @@ class PatchDiscriminator(nn.Module):
 
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """What each layer makes of the images, the logits last; of this one scale."""
-        return [_maps([*self.layers, self.head], images)]
+        return [layer_by_layer([*self.layers, self.head], images)]
 
     def features_of(self, size: Size) -> tuple[int, int, int]:
         """Channels, height and width of what its head sees of images of that size."""
@@ -180,7 +184,7 @@ class PixelDiscriminator(nn.Module):
 
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """As `PatchDiscriminator.maps`."""
-        return [_maps([*self.layers, self.head], images)]
+        return [layer_by_layer([*self.layers, self.head], images)]
 
 
 class StridedDiscriminator(nn.Module):
@@ -214,7 +218,7 @@ class StridedDiscriminator(nn.Module):
 
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """As `PatchDiscriminator.maps`."""
-        return [_maps([*self.layers, self.head], images)]
+        return [layer_by_layer([*self.layers, self.head], images)]
 
 
 class MultiscaleDiscriminator(nn.Module):
@@ -235,6 +239,20 @@ class MultiscaleDiscriminator(nn.Module):
     def maps(self, images: Tensor) -> list[list[Tensor]]:
         """For each scale, finest first, what each of its layers makes of the images, the logits last."""
         return [maps for discriminator, seen in self._each(images) for maps in discriminator.maps(seen)]
+
+    def begun_with(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The weights to begin with, given those of a run at lower resolution: of fewer scales, they are the coarsest
+        here, and the finer ones begin with their own."""
+        theirs = {int(found[1]) for key in weights if (found := re.match(r"scales\.(\d+)\.", key))}
+        finer = len(self.scales) - len(theirs)
+        if not theirs or finer < 1:
+            return weights
+        own = {f"scales.{number}.": self.scales[number].state_dict() for number in range(finer)}
+        begun = {prefix + key: value for prefix, state in own.items() for key, value in state.items()}
+        for number in theirs:
+            old, new = f"scales.{number}.", f"scales.{number + finer}."
+            begun |= {key.replace(old, new, 1): value for key, value in weights.items() if key.startswith(old)}
+        return begun
 
     def _each(self, images: Tensor) -> Iterator[tuple[Any, Tensor]]:
         """Each scale's discriminator, and the images as large as it sees them."""
@@ -257,8 +275,3 @@ def _constrain(network: nn.Module, which: bool | Literal["inner"]) -> None:
     layers = layers_of(network, nn.Conv2d)
     for layer in (layers[1:-1] if which == "inner" else layers) if which else ():
         spectral_norm(layer)
-
-
-def _maps(layers: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
-    """What each layer makes of the one before."""
-    return [*accumulate(layers, lambda features, layer: layer(features), initial=images)][1:]

@@ -91,9 +91,9 @@ class ResnetGenerator(Generator):
         widths = [own.filters * 2**level for level in range(own.downsamplings + 1)]
         levels = list(pairwise(widths))
         self.stem = stage(conv7(channels_in, own.filters, needs_bias(norm), padding), own.filters, norm)
-        self.down = nn.Sequential(*(_down(narrow, wide, norm, upsampling) for narrow, wide in levels))
+        self.down = nn.Sequential(*(halving(narrow, wide, norm, upsampling) for narrow, wide in levels))
         self.body = nn.Sequential(*(ResidualBlock(widths[-1], norm, padding, own.dropout) for _ in range(own.blocks)))
-        self.up = nn.Sequential(*(_up(wide, narrow, norm, upsampling) for narrow, wide in reversed(levels)))
+        self.up = nn.Sequential(*(doubling(wide, narrow, norm, upsampling) for narrow, wide in reversed(levels)))
         self.head = conv7(own.filters, channels_out, bias=True, padding=padding)
         self.compared = sorted({min(number, own.blocks - 1) for number in _COMPARED if own.blocks})
         self._inside = max(self.compared, default=-1) + 1  # so many blocks, none behind the last that is compared
@@ -187,7 +187,8 @@ def changed(images: Tensor, change: Tensor) -> Tensor:
     return torch.tanh(change.to(precision) + torch.atanh(images.to(precision) * 0.99))
 
 
-def _down(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
+def halving(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
+    """The stage of a 3x3 convolution that halves height and width; see `ResnetSettings.upsampling`."""
     blurred = upsampling == "blur"
     conv = nn.Conv2d(channels_in, channels_out, 3, 1 if blurred else 2, padding=1, bias=needs_bias(norm))
     layers = stage(conv, channels_out, norm)
@@ -196,6 +197,7 @@ def _down(channels_in: int, channels_out: int, norm: Normalisation, upsampling: 
     return layers
 
 
-def _up(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
+def doubling(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
+    """The stage of a convolution that doubles height and width."""
     conv = blocks.upsampling_conv(upsampling, channels_in, channels_out, needs_bias(norm))
     return stage(conv, channels_out, norm)

@@ -1,8 +1,9 @@
-"""SPADE's generator: label maps shape an image at every size, by normalisation whose scale and shift depend on the
-place (Park et al. 2019)."""
+"""SPADE's generator, and OASIS's: label maps shape an image at every size, by normalisation whose scale and shift
+depend on the place (Park et al. 2019, Schönfeld et al. 2021)."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -16,18 +17,22 @@ from translate.networks.settings import Generator, GeneratorSettings, require_mu
 from translate.utils.sides import Size
 
 ShapedNormalisation = Literal["batch", "instance", "none"]
+Layout = Literal["spade", "oasis"]
 WIDTHS = (16, 16, 16, 8, 4, 2, 1)
-"""Of the blocks, in multiples of the filters."""
+"""Of the blocks, in multiples of the filters; where there are fewer blocks, the last ones."""
 
 
 class SPADESettings(GeneratorSettings):
-    """From the label map at its smallest size up: seven residual blocks, `levels` doublings between them."""
+    """From the label map at its smallest size up: residual blocks, `levels` doublings between them."""
 
     kind: Literal["spade"] = "spade"
     filters: int = Field(64, ge=1)
-    """Width of the last block, in channels; the first has 16 times as many."""
+    """Width of the last block, in channels; the first has up to 16 times as many."""
     levels: Literal[1, 2, 3, 4, 5, 6] = 5
     """How often maps are doubled: 5 as published for 256 pixels, 6 for more ("more upsampling layers")."""
+    layout: Layout = "spade"
+    """`spade`: seven blocks, whatever the levels; `oasis`: one more than levels, and a doubling before each but the
+    first."""
     hidden: int = Field(128, ge=1)
     """Width of the small network that makes scale and shift of the label map, at each normalisation."""
     normalisation: ShapedNormalisation = "batch"
@@ -52,14 +57,14 @@ class SPADEGenerator(Generator):
         super().__init__()
         self.settings = own = SPADESettings(**options)
         self.stride = 2**own.levels
-        widths = [own.filters * width for width in WIDTHS]
+        blocks = own.levels + 1 if own.layout == "oasis" else len(WIDTHS)
+        widths = [own.filters * width for width in WIDTHS[-blocks:]]
         self.stem = _conv3(channels_in, widths[0])
         self.blocks = nn.ModuleList(
-            SPADEBlock(before, width, channels_in, own.hidden, own.normalisation)
-            for before, width in zip([widths[0], *widths], widths, strict=False)
+            SPADEBlock(*both, channels_in, own.hidden, own.normalisation) for both in pairwise([widths[0], *widths])
         )
         self.head = _conv3(widths[-1], channels_out)
-        self._doubled_before = doublings(own.levels)
+        self._doubled_before = doublings(own.levels, blocks)
 
     def forward(self, images: Tensor) -> Tensor:
         planes = (images + 1) * 0.5
@@ -72,10 +77,10 @@ class SPADEGenerator(Generator):
         return torch.tanh(self.head(F.leaky_relu(features, 0.2)))
 
 
-def doublings(levels: int) -> set[int]:
-    """The numbers of the blocks before which maps are doubled: the last ones, but with 5 the second instead of the
-    third, as published."""
-    return {1, 3, 4, 5, 6} if levels == 5 else set(range(len(WIDTHS) - levels, len(WIDTHS)))
+def doublings(levels: int, blocks: int = len(WIDTHS)) -> set[int]:
+    """The numbers of the blocks before which maps are doubled: the last ones, but with 5 of seven the second instead of
+    the third, as published."""
+    return {1, 3, 4, 5, 6} if (levels, blocks) == (5, 7) else set(range(blocks - levels, blocks))
 
 
 class SPADEBlock(nn.Module):

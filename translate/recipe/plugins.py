@@ -125,6 +125,11 @@ def load_plugins(files: str | Path | Iterable[str | Path] | None) -> list[Plugin
     return [load_plugin(file) for file in ([files] if isinstance(files, str | Path) else files or ())]
 
 
+def given_files() -> tuple[Path, ...]:
+    """Where the plugins lie whose files a user named in this process."""
+    return tuple(path for path, plugin in _loaded.items() if plugin.given)
+
+
 @cache
 def load_installed() -> None:
     """Imports the plugins of installed packages, once; warns of one that fails."""

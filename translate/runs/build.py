@@ -7,7 +7,6 @@ from torch import nn
 
 from translate.errors import ConfigurationError, nearest
 from translate.models.base import Model
-from translate.networks.blocks import BatchNorm2d
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.recipe import TrainingSettings
@@ -81,10 +80,10 @@ def _repeats_dropout(network: nn.Module) -> bool:
 
 
 def share_batch_statistics(model: nn.Module, distributed: Distributed) -> None:
-    """Makes batch normalisation treat the batches of all ranks as one."""
+    """Makes batch normalisation, and OASIS's balance of classes, treat the batches of all ranks as one."""
     for module in model.modules():
-        if isinstance(module, BatchNorm2d):
-            module.gather = distributed.gather
+        if hasattr(module, "gather"):
+            module.gather = distributed.gather  # type: ignore[assignment]
 
 
 def _networks(model: Model, generators: bool) -> dict[str, nn.Module]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-from translate.data.domain import Domain, in_words
+from translate.data.domain import Domain
 from translate.data.io.images import MAX_PIXELS, allow_pixels
 from translate.errors import ConfigurationError
+from translate.inference.cluster import ClusterOptions
 from translate.inference.converter import BF16_APART, Converter
 from translate.inference.delivery import fits, holds, written_as
-from translate.inference.derived import as_wished, lossy
+from translate.inference.derived import lossy
 from translate.inference.extras import (
     ExtrasWriter,
     Looks,
@@ -24,18 +25,26 @@ from translate.inference.folder import convert_folder
 from translate.inference.jobs import Jobs, plan
 from translate.inference.media import Medium, refuse_of_others
 from translate.inference.naming import SUFFIXES
-from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions, refuse_roll_out
-from translate.inference.partners import in_place_of, require_layers
+from translate.inference.options import (
+    Extras,
+    ImageFormat,
+    InputOptions,
+    ModelOptions,
+    OutputOptions,
+    refuse_roll_out,
+)
+from translate.inference.partners import require_layers
 from translate.inference.provenance import locked_folder, require_no_others, require_writable, translation
 from translate.inference.records import Outcome, Record
-from translate.inference.sizing import Sizing
 from translate.inference.sources import Sources
 from translate.models.base import Request
 from translate.runs.clips import medium_for
-from translate.runs.loading import files_of, load
+from translate.runs.gallery_facts import facts_of
+from translate.runs.loading import files_of
 from translate.runs.not_a_run import holds_model
-from translate.runs.pairs import of_pairs, perhaps_a_pair
+from translate.runs.pairs import paired_truth, perhaps_a_pair
 from translate.runs.pieces import Pieces, plan_pieces
+from translate.runs.prepared import prepared
 from translate.utils.outputs import Inputs
 from translate.utils.printing import Log, say, shown
 from translate.utils.progress import Progress
@@ -60,6 +69,9 @@ class Conversion:
     """Lines for the user that are not to be said again, as several checkpoints would."""
     style: str | None = None
     """What `--style` names."""
+    steps: int | None = None
+    """What `--steps` says."""
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
 
     @cached_property
     def medium(self) -> Medium | None:
@@ -93,15 +105,10 @@ class Conversion:
             suffix = self._chosen(jobs)
             convert = partial(self._convert_images, jobs, looks)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *jobs.sources())), self.writing.overwrite)
-        converter = load(self.run, **vars(self.model))
         refuse_roll_out(self.writing, self.run, known=medium is not None)
-        first = "seed:1" if self.writing.styles else self.style
-        request, log = converter.request(self.to, first), self._log
+        first, log = "seed:1" if self.writing.styles else self.style, self._log
+        converter, request = prepared(self.run, self.to, first, self.steps, self.model, self.writing, log)
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
-        converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
-        converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
-        converter.derived = as_wished(converter.derived, self.writing, self.run)
-        converter.sizing(request)  # refuses what is impossible
         if suffix:
             self._require_format(suffix, written_as(converter.images.translated(request), self.writing.depth))
         if converter.rounds(request):
@@ -143,6 +150,8 @@ class Conversion:
             raise ConfigurationError(f"--keep-size no is not for {what}; leave it out")
         if self.reading.shard is not None:
             refuse_for_shards(self.extras)
+        if self.cluster.ray:
+            self._refuse_for_cluster()
         if holds_model(source) and not holds_model(run) and run.exists():
             right = shlex.join(["translate", "convert", str(source), str(run), self.output])
             raise ConfigurationError(
@@ -152,6 +161,17 @@ class Conversion:
         self.model.refuse_for(run)
         if chosen != "latest" and run.exists() and not (run / "checkpoints").is_dir():
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
+
+    def _refuse_for_cluster(self) -> None:
+        """Raises ConfigurationError for what a cluster does not do."""
+        option = f"--ray {self.cluster.ray}"
+        if self.medium or not self.source.is_dir():
+            what = self.medium.called if self.medium else "single files"
+            raise ConfigurationError(f"{option} is for folders of images, not for {what}; leave it out")
+        if self.extras.cycle_error:
+            raise ConfigurationError(f"--cycle-error is not computed on a cluster; leave it, or {option}, out")
+        if self.reading.shard is not None:
+            raise ConfigurationError(f"--shard: {option} divides the folder by itself; leave one of them out")
 
     def _require_layers(self, given: Domain, target: Domain) -> None:
         if self.medium:  # which says itself that it holds no samples
@@ -225,7 +245,7 @@ class Conversion:
         each, before = [jobs.numbered(number + 1) for number in range(styles)], self.caption.removeprefix("output")
         total, others = Outcome(), []
         for number, numbered in enumerate(each, 1):
-            one, caption = model.request(self.to, f"seed:{number}"), f"{before} style {number}".strip()
+            one, caption = model.request(self.to, f"seed:{number}", self.steps), f"{before} style {number}".strip()
             outcome = self._convert_once(numbered, looks, model, one, caption, sources, all_ours)
             others.append(outcome.others)
             outcome.others = []
@@ -249,47 +269,30 @@ class Conversion:
                 f"{shown(pair)} is twice as wide as high: files are converted whole, also those that hold input and "
                 "target side by side; give the inputs alone (`translate evaluate` measures the pairs of a data set)"
             )
-        self._log(f"converting on {model.runs_on}")
+        if not self.cluster.ray:
+            self._log(f"converting on {model.runs_on}")
         with Progress(len(jobs), unit="image", label="converting", quiet=self.quiet) as bar:
 
             def done(record: Record) -> None:
                 writer.add(record)
                 bar.advance(1, images=1)
 
-            writing, inputs = self.writing, jobs.inputs
-            outcome = convert_folder(model, jobs, request, writing, inputs=inputs, sources=sources, done=done)
+            outcome = self._all(jobs, model, request, sources, done)
         outcome.missing += writer.close()
-        looks.add(writer.rows(jobs.source, caption), self._facts(model, request))
-        if truth := self.extras.truth or self._paired_truth(model, request):
+        looks.add(writer.rows(jobs.source, caption), facts_of(self.run, self.to, model, request))
+        if truth := self.extras.truth or paired_truth(self.source, model, request):
             looks.show_truth(truth, self.source, model.images.translated(request))
         if self.writing.overwrite and self.source.is_dir():
             outcome.others = jobs.others()
         return outcome
 
-    def _facts(self, model: Converter, request: Request) -> dict[str, str]:
-        """What the head of the gallery says."""
-        target, origin = model.images.translated(request), model.origin
-        step = origin.name.removeprefix("step-") if origin and origin.parent.name == "checkpoints" else ""
-        facts = {
-            "model": str(self.run),
-            "to": ", ".join(self.to or model.targets),
-            "style": request.style.name if request.style else "",
-            "step": f"{int(step):,}" if step else "",
-            "translated at": _scale_in_words(model.sizing(request)),
-            "values": in_words(target) if target.measured or target.unit else "",
-        }
-        return {name: fact for name, fact in facts.items() if fact}
+    def _all(
+        self, jobs: Jobs, model: Converter, request: Request, sources: Sources | None, done: Callable[[Record], None]
+    ) -> Outcome:
+        """Converts the jobs here, or on a cluster."""
+        if not self.cluster.ray:
+            return convert_folder(model, jobs, request, self.writing, inputs=jobs.inputs, sources=sources, done=done)
+        from translate.runs.on_ray import convert_on_ray, work_of
 
-    def _paired_truth(self, model: Converter, request: Request) -> Path | None:
-        """Where a folder of pairs has the truth: where the target's name stands in place of the input's."""
-        given, target = model.images.to_translate(request).name, model.images.translated(request).name
-        if not of_pairs(model) or given not in self.source.parts:
-            return None
-        place = in_place_of(given, target, self.source)
-        return place if place.exists() and place != self.source else None
-
-
-def _scale_in_words(sizing: Sizing) -> str:
-    if not str(sizing):
-        return "their own size"
-    return str(sizing) if isinstance(sizing.size, int) else f"{sizing}: {sizing.scale}"
+        work = work_of(self.run, jobs.output, self.to, request, self.model, self.writing)
+        return convert_on_ray(self.cluster, work, jobs, sources, done, self._log)

@@ -30,6 +30,7 @@ from translate.runs.delivered import scores_as_delivered
 from translate.runs.evaluator import Evaluator, test_of
 from translate.runs.image_sets import LabelledImages, LabelledSource, TwoDomains
 from translate.runs.image_sets.sound import SoundDirection
+from translate.runs.segmented import scores_of_segmenter
 from translate.runs.volumes_measured import scores_of_volumes
 
 TRUTHS = 1000
@@ -148,6 +149,8 @@ def _truth(evaluator: Evaluator, model: Translator, images: LabelledImages | Two
         return [score for one in sounds for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
     directions = [one for one in known if isinstance(one, Direction)]
     scores = [score for one in directions for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
+    if isinstance(images, TwoDomains):
+        scores = scores_of_segmenter(evaluator, model, images, directions) + scores
     of_volumes = scores_of_volumes(evaluator, model, images, directions) if isinstance(images, TwoDomains) else []
     return of_volumes + scores_as_delivered(evaluator, model, images, directions, TRUTHS) + scores
 

@@ -29,6 +29,7 @@ def begin_model(recipe: Recipe, images: ImageSpec, log: Callable[[str], None]) -
     """
     model, origin, chosen = build_model(recipe, images), recipe.training.init_from, recipe.training.init_networks
     if origin is None:
+        _require_none_fixed(model)
         return model
     try:
         files = _files(Path(origin))
@@ -40,6 +41,14 @@ def begin_model(recipe: Recipe, images: ImageSpec, log: Callable[[str], None]) -
         raise ConfigurationError(f"training.init_from {origin}: {reason}") from error
     log(f"{origin}: {begun} what this run begins with")
     return model
+
+
+def _require_none_fixed(model: Model) -> None:
+    if any(getattr(network, "fixed", False) for network in model.children()):
+        raise ConfigurationError(
+            "model.generator.fixed leaves a network as it begins, which is at random: give the run of the first stage "
+            "as training.init_from, or set model.generator.fixed=false"
+        )
 
 
 def _files(origin: Path) -> list[Path]:
@@ -56,13 +65,14 @@ def _from_run(model: Model, folder: Path, chosen: Mapping[str, str]) -> str:
     require_run(folder)
     found = checkpoint_in(folder, "latest")
     own, weights = _networks(name for name, _ in model.named_parameters()), dict(found.weights())
-    if chosen:
-        weights = _renamed(weights, chosen, own)
+    theirs = _renamed(weights, chosen, own) if chosen else weights
+    weights = _as_begun(model, theirs)
     known = _networks(weights)
     new = own - known if own & known else set()
     drawn = {name: value for name, value in model.state_dict().items() if _networks([name]) <= new}
     load_weights(model, drawn | weights)
-    rest = f" ({' and '.join(sorted(new))} from random weights)" if new else ""
+    partly = {f"layers of {name}" for name in _networks(weights.keys() - theirs.keys())}
+    rest = f" ({' and '.join(sorted(new | partly))} from random weights)" if new | partly else ""
     return f"its weights after step {found.step}{rest} are"
 
 
@@ -81,6 +91,18 @@ def _renamed(weights: State, chosen: Mapping[str, str], own: Collection[str]) ->
         for key, value in weights.items()
         if key.partition(".")[0] == there
     }
+
+
+def _as_begun(model: Model, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a run, with those of each network that can begin with another's as it does (`begun_with`)."""
+    begun = dict(weights)
+    for name, network in model.named_children():
+        of_network = {key: value for key, value in weights.items() if key.startswith(f"{name}.")}
+        if of_network and (begun_with := getattr(network, "begun_with", None)):
+            taken = begun_with({key.removeprefix(f"{name}."): value for key, value in of_network.items()})
+            begun = {key: value for key, value in begun.items() if key not in of_network}
+            begun |= {f"{name}.{key}": value for key, value in taken.items()}
+    return begun
 
 
 def _networks(weights: Iterable[str]) -> set[str]:

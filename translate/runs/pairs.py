@@ -6,12 +6,22 @@ from translate.data.io.images import dimensions
 from translate.errors import ImageError
 from translate.inference.converter import Converter
 from translate.inference.jobs import Jobs
-from translate.models.base import Translator
+from translate.inference.partners import in_place_of
+from translate.models.base import Request, Translator
 
 
 def of_pairs(converter: Converter) -> bool:
     """Whether the model was trained on pairs."""
     return isinstance(converter.model, Translator) and converter.model.batch_type.pairs
+
+
+def paired_truth(source: Path, model: Converter, request: Request) -> Path | None:
+    """Where a folder of pairs has the truth: where the target's name stands in place of the input's."""
+    given, target = model.images.to_translate(request).name, model.images.translated(request).name
+    if not of_pairs(model) or given not in source.parts:
+        return None
+    place = in_place_of(given, target, source)
+    return place if place.exists() and place != source else None
 
 
 def perhaps_a_pair(converter: Converter, jobs: Jobs) -> Path | None:

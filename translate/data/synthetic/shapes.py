@@ -7,6 +7,8 @@ in every style. The styles are designed so that translations can be measured:
   neighbourhood; nothing is random, clipped or hidden.
 - Every style draws as much light as shade, so that the mean colour does not reveal the style, and no mapping of colours
   comes close to the true translation.
+
+In pairs, `classes` stands for the scenes' label maps: ground 0, triangle 1, square 2, disc or ellipse 3.
 """
 
 from collections.abc import Iterable, Iterator
@@ -59,23 +61,34 @@ BANDS: dict[str, tuple[Band, ...]] = {
 }
 STYLES: tuple[str, ...] = tuple(BANDS)
 DEFAULT_PAIR = ("flat", "outlined")
+CLASSES = "classes"
+CLASS_OF_EDGES = {3: 1, 4: 2, 64: 3}
 
 
 def render(scene_seed: int, style: str, size: int, palettes: int = 0) -> Array:
     """Renders a scene, antialiased: (size, size, 3) uint8; in one of so many palettes of the style, if there are any.
-    Raises ValueError for arguments out of range."""
-    if style not in BANDS or size < 1 or scene_seed < 0:
+    Of `CLASSES` its label map, (size, size, 1). Raises ValueError for arguments out of range."""
+    if style not in (*STYLES, CLASSES) or size < 1 or scene_seed < 0:
         raise ValueError(f"no scene {scene_seed} in '{style}' at {size} px; styles are {', '.join(STYLES)}")
     scene = compose(scene_seed)
+    if style == CLASSES:
+        return label_map(scene, size)
     if palettes:
         scene = in_palette(scene, style, palettes, drawn_palette(scene_seed, style, palettes))
     return draw(scene, style, size)
 
 
+def label_map(scene: Scene, size: int) -> Array:
+    """What each pixel's centre lies in: (size, size, 1) uint8."""
+    points, classes = _centres(size), np.zeros((size, size, 1), np.uint8)
+    for shape in scene.shapes:
+        classes[shape.depth(points) > 0] = CLASS_OF_EDGES[len(shape.reach)]
+    return classes
+
+
 def draw(scene: Scene, style: str, size: int) -> Array:
     """Draws a scene in a style, antialiased: (size, size, 3) uint8."""
-    centres = (np.arange(size) + 0.5) / size
-    points = np.stack(np.meshgrid(centres, centres), -1)  # (size, size, 2): x, y
+    points = _centres(size)
     picture = scene.ground(points)
     for shape in scene.shapes:
         depth = shape.depth(points)
@@ -102,7 +115,7 @@ def render_set(
     """Renders `train` and `test` pictures of each style into `folder`, an ordinary data set, and returns it.
 
     `unpaired`: trainA and trainB show different scenes, but for the first `pairs`; testA and testB the same. `paired`:
-    every scene in both styles.
+    every scene in both styles, one of which may be `CLASSES`.
     `labelled`: train/<style> show different scenes, test/<style> the same, for any number of styles. No scene is in
     both train and test. With `palettes`, of which each style has so many, a scene has no one true translation.
     The folder appears once complete. An existing one is returned if it was rendered from the same settings.
@@ -140,6 +153,12 @@ def written_once(folder: Path, description: str, pictures: Iterable[tuple[Path, 
         except OSError:  # another process was faster
             expect(folder, description)
     return folder
+
+
+def _centres(size: int) -> Array:
+    """Of pixels, (size, size, 2): x, y."""
+    centres = (np.arange(size) + 0.5) / size
+    return np.stack(np.meshgrid(centres, centres), -1)
 
 
 def _between(depth: Array, start: float, stop: float, size: int) -> Array:
@@ -193,7 +212,7 @@ def expect(folder: Path, description: str) -> None:
 
 def _check(view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int) -> None:
     for style in styles:
-        if style not in STYLES:
+        if style not in STYLES and (view, style) != ("paired", CLASSES):
             raise ConfigurationError(f"shapes: no style '{style}'{nearest(style, STYLES)}")
     if len(set(styles)) != len(styles) or len(styles) < 2 or (view != "labelled" and len(styles) > 2):
         wanted = "two or more different styles" if view == "labelled" else "two different styles"

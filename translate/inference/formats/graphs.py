@@ -36,6 +36,7 @@ def export_graph(source: Source, destination: Destination, write: Write, read: R
     """Raises TranslateError, and leaves no file, if the graph differs from the model by more than the tolerance."""
     converter, options, path = source.converter, destination.options, destination.path
     model, request, exported = converter.model, source.request, Exported([path])
+    model.require_graph(request)
     if model.remarks:
         exported.notes.append(model.remarks)
     if converter.derived and converter.derived.remark:

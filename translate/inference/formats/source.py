@@ -29,11 +29,13 @@ class Source:
     """uint8 images of the data set that it was trained on, if that is there."""
     style: str | None = None
     """Of the translations of a graph, which has that one alone."""
+    steps: int | None = None
+    """In which a graph translates."""
 
     @property
     def request(self) -> Request:
-        """Raises ConfigurationError if `to` and `style` are not what the model converts to."""
-        return self.converter.request(self.to, self.style)
+        """Raises ConfigurationError if `to`, `style` and `steps` are not what the model converts to."""
+        return self.converter.request(self.to, self.style, self.steps)
 
 
 @dataclass(frozen=True)

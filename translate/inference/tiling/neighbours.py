@@ -123,13 +123,19 @@ def enlarged(func: Any, map_: RowMap, size: list[int], *options: Any) -> RowMap:
 
 
 def averaged(func: Any, map_: RowMap, kernel: list[int], stride: list[int], *options: Any) -> RowMap:
-    """Means of neighbouring blocks, which neither overlap nor are padded. Raises NotImplementedError for others."""
-    before, factor = map_.rows, kernel[0]
-    if stride not in ([], kernel) or (options and options[0] != [0, 0]):
-        raise NotImplementedError("maps that are processed in bands are averaged in blocks that do not overlap")
+    """Means of windows of any size, stride and padding, counted or not. Raises NotImplementedError for windows that
+    reach beyond the padding (`ceil_mode`)."""
+    before, height, window, step = map_.rows, map_.shape[2], kernel[0], (stride or kernel)[0]
+    margin = options[0][0] if options else 0
+    if options[1:2] == (True,):
+        raise NotImplementedError("maps that are processed in bands are averaged in whole windows")
 
     def rows(top: int, bottom: int) -> Tensor:
-        return func(before(top * factor, bottom * factor), kernel, stride, *options)
+        # Rows above that are only there so that the padding of a band, which `func` adds, is in none of these means.
+        above = min(top, -(-margin // step))
+        first, last = (top - above) * step, min(height, (bottom - 1) * step - margin + window)
+        means = func(before(first, last), kernel, stride, *options)
+        return means[:, :, above : above + bottom - top]
 
     return RowMap(like_result(func, map_, kernel, stride, *options), rows, map_.bands)
 

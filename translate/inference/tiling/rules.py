@@ -19,9 +19,11 @@ RULES: dict[Any, Callable[..., Any]] = {
         (
             aten.relu.default,
             aten.leaky_relu.default,
+            aten.silu.default,
             aten.tanh.default,
             aten.atanh.default,
             aten.mul.Tensor,
+            aten.sub.Tensor,
             aten.clamp.default,
         ),
         single_pixels.pixelwise,
@@ -35,7 +37,10 @@ RULES: dict[Any, Callable[..., Any]] = {
     ),
     aten.cat.default: single_pixels.concatenated,
     aten.split.Tensor: single_pixels.split,
-    **dict.fromkeys((aten.new_zeros.default, aten.new_ones.default, aten.empty_like.default), single_pixels.made_like),
+    **dict.fromkeys(
+        (aten.new_zeros.default, aten.new_ones.default, aten.new_full.default, aten.empty_like.default),
+        single_pixels.made_like,
+    ),
     aten.native_dropout.default: single_pixels.dropout,
     aten.convolution.default: neighbours.convolution,
     aten.reflection_pad2d.default: neighbours.reflected,
