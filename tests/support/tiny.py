@@ -93,7 +93,7 @@ FURTHER: dict[str, dict] = {
     "bridge": {
         "adversarial_weight": 1.0,
         "steps": 2,
-        "generator": {"multiples": [1, 2], "attention": 1, "heads": 2, "zero_head": False},
+        "generator": {"multiples": [1, 2], "attention": 0, "zero_head": False},
     },
     "unit-digits": {"translated": 1},
     "oasis": {"noise": 3},

@@ -126,7 +126,8 @@ def test_a_guess_undoes_what_is_wanted_and_a_known_target_is_reached_in_any_numb
 
 
 def _model(**changes: object) -> BridgeModel:
-    model = tiny_model("bridge", settings=TINY["bridge"] | {"adversarial_weight": 0.0} | changes)
+    own = {"adversarial_weight": 0.0, "generator": TINY["bridge"]["generator"] | {"attention": 1, "heads": 2}}
+    model = tiny_model("bridge", settings=TINY["bridge"] | own | changes)
     assert isinstance(model, BridgeModel)
     return model
 
@@ -188,7 +189,10 @@ def test_steps_are_those_of_the_request_and_noise_is_of_the_seed() -> None:
 
 
 def test_a_graph_holds_what_draws_nothing_and_not_too_many_steps() -> None:
-    model, flow = _model(steps=4), _model(path={"kind": "flow"}, steps=100)
+    silent = TINY["bridge"]["generator"]
+    model, flow = (_model(generator=silent, **of) for of in ({"steps": 4}, {"path": {"kind": "flow"}, "steps": 100}))
+    with pytest.raises(ConfigurationError, match=r"attention: export it with --format hub.*attention: 0"):
+        _model().require_graph(Request.to(1).in_steps(1))
     with pytest.raises(ConfigurationError, match=r"random numbers in each of its 4 steps.*--steps 1, or --format"):
         model.require_graph(Request.to(1))
     model.require_graph(Request.to(1).in_steps(1))

@@ -123,6 +123,11 @@ class BridgeModel(Translator):
 
     def require_graph(self, request: Request) -> None:
         steps = self._steps(request)
+        if self.config.generator.attention:
+            raise ConfigurationError(
+                "torch.export makes no graph for batches of any length of this network's attention: export it with "
+                "--format hub, which holds the model itself, or train with model.generator.attention: 0"
+            )
         if self.config.path.share and steps > 1:
             raise ConfigurationError(
                 f"this bridge draws random numbers in each of its {steps} steps, which a graph cannot: export it with "
