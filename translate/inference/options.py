@@ -58,7 +58,7 @@ class Target:
         metavar="N",
         least=1,
         most=1000,
-        help="For a model that translates in steps (bridge, unsb): in how many, each a pass of the network; default "
+        help="For a model that translates in steps (bridge): in how many, each a pass of the network; default "
         "model.steps of its recipe.",
     )
 

@@ -164,14 +164,14 @@ class Conversion:
 
     def _refuse_for_cluster(self) -> None:
         """Raises ConfigurationError for what a cluster does not do."""
-        option = f"--ray {self.cluster.ray}"
+        ray = self.cluster.ray
         if self.medium or not self.source.is_dir():
             what = self.medium.called if self.medium else "single files"
-            raise ConfigurationError(f"{option} is for folders of images, not for {what}; leave it out")
+            raise ConfigurationError(f"--ray {ray} is for folders of images, not for {what}; leave it out")
         if self.extras.cycle_error:
-            raise ConfigurationError(f"--cycle-error is not computed on a cluster; leave it, or {option}, out")
+            raise ConfigurationError(f"--cycle-error is not computed on a cluster; leave it, or --ray {ray}, out")
         if self.reading.shard is not None:
-            raise ConfigurationError(f"--shard: {option} divides the folder by itself; leave one of them out")
+            raise ConfigurationError(f"--shard: --ray {ray} divides the folder by itself; leave one of them out")
 
     def _require_layers(self, given: Domain, target: Domain) -> None:
         if self.medium:  # which says itself that it holds no samples
