@@ -48,6 +48,7 @@ METHODS: dict[str, tuple[str, list[str]]] = {
     "cyclegan": ("quickstart", []),
     "cut": ("quickstart-cut", []),
     "fastcut": ("quickstart-cut", ["model.identity=0", "model.flip_equivariance=true"]),
+    "cyclegan-vit": ("quickstart-cyclegan-vit", []),
     "unit": ("unit-shapes", []),
     "stargan": ("stargan-shapes", TWO_STYLES),
     "stargan-v2": ("quickstart-stargan-v2", [*TWO_STYLES, "data.shapes.palettes=0"]),
