@@ -27,7 +27,9 @@ ROWS = {  # inputs, translations, truth: files of the same names
     "unit": ("colours/test/green", "out/unit", "colours/test/red"),
     "stargan": ("colours/test/blue", "out/stargan", "colours/test/red"),
 }
-GRIDS = {  # columns of the grid of a run whose inputs are made from their targets, which are the files
+GRIDS = {  # columns of the last grid of a run whose translations are not written as files
+    "bridge": ("input", "1 step", "target"),
+    "oasis": ("input", "output 1", "output 2", "target"),
     "denoise": ("input", "output", "target"),
     "super-resolution": ("bicubic", "output", "target"),
     "colorize": ("input", "output", "target"),

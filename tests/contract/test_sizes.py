@@ -20,7 +20,7 @@ from translate.runs.loading import build_model
 SETTINGS = [
     DISCRIMINATORS[kind](layers=layers, scales=scales, filters=1)
     for kind, layers, scales in product(DISCRIMINATORS, range(6), (1, 2, 3, 4))
-    if kind == "patch" or layers
+    if kind == "patch" or (layers and "layers" in DISCRIMINATORS[kind].model_fields)
 ]
 
 

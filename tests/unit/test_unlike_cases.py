@@ -32,7 +32,7 @@ from translate.inference.provenance import begin_translation, translation
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.networks.resnet import ResnetSettings
 from translate.recipe import load_recipe
-from translate.runs import convert
+from translate.runs import convert, prepared
 from translate.runs.image_sets.opening import open_data
 from translate.runs.resuming import require_same_run
 from translate.training.checkpoint import Checkpoint
@@ -268,7 +268,7 @@ def test_a_single_file_is_written_as_tiff_unless_it_is_named(
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
     Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8)).save("in/x.png")
-    monkeypatch.setattr(convert, "load", lambda run, **options: converter(MR, CT))
+    monkeypatch.setattr(prepared, "load", lambda run, **options: converter(MR, CT))
     asked = convert.Conversion(
         Path("run"), Path("in/x.png"), output, ("ct",), ModelOptions(), InputOptions(), OutputOptions(), Extras(), True
     )

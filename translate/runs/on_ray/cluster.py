@@ -43,11 +43,11 @@ def connected(cluster: ClusterOptions) -> Iterator[Any]:
             f"--ray {address}: no cluster answers here ({str(error).splitlines()[0]}); start one with `ray start "
             "--head`, name its HOST:PORT, or give --ray local for this machine alone"
         ) from error
-    try:
-        with redirect_stdout(sys.stderr):  # where Ray tells of lost processes
+    with redirect_stdout(sys.stderr):  # where Ray tells of lost processes
+        try:
             yield ray
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def _require_answer(address: str) -> None:
