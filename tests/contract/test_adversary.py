@@ -84,6 +84,9 @@ def test_a_wasserstein_critic_without_a_constraint_is_refused(name):
 
 
 def test_the_gradient_penalty_draws_the_slope_to_one(name):
+    if name not in ("cyclegan", "stargan", "wgan", "gan", "cgan"):
+        pytest.skip("takes seconds: a few methods stand for all, each of which pays the penalty above")
+
     def distance(weight):
         """The mean of (slope - 1)^2 over 30 steps, with next to no adversarial loss, which changes slopes itself."""
         adversarial = {"objective": "lsgan", "discriminator_weight": 1e-6, "gradient_penalty": weight}

@@ -187,6 +187,7 @@ def test_photos_made_of_label_maps_are_compared_with_real_ones_and_read_by_a_seg
     assert json.loads((tmp_path / "found.json").read_text())["rows"] == [real, floor] and again.returncode == 0
 
 
+@pytest.mark.slow
 def test_unlike_domains_are_converted_both_ways_and_as_their_onnx_files_do(tmp_path):
     for module in ("tifffile", "onnxscript", "onnxruntime"):
         pytest.importorskip(module)
@@ -283,6 +284,7 @@ def test_draws_of_a_style_are_counted_by_palette_and_shown(tiny_recipe, tmp_path
     assert Image.open(tmp_path / "grid.png").size == (2 * 11 * 32, 2 * 4 * 32)
 
 
+@pytest.mark.slow
 def test_a_server_under_load_loses_nothing_and_mixes_nothing_up(trained_once, tmp_path):
     pytest.importorskip("uvicorn")
     path, run = tmp_path / "serve.json", trained_once("pix2pix") / "run-pix2pix"

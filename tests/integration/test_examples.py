@@ -17,7 +17,7 @@ LOOPS = ("cyclegan", "pix2pix", "wgan_gp")
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_bare_loop_runs_and_draws_what_it_has_learnt(name, monkeypatch, tmp_path, capsys):
     script, out = EXAMPLES / f"{name}.py", tmp_path / "out"
-    arguments = ["--steps", "20", "--size", "32", "--data", "shapes", "--out", out, "--device", "cpu"]
+    arguments = ["--steps", "8", "--size", "32", "--data", "shapes", "--out", out, "--device", "cpu"]
     monkeypatch.setattr(sys, "argv", [str(script), *map(str, arguments)])
     runpy.run_path(str(script), run_name="__main__")
     assert capsys.readouterr().out.strip(), "it says how it goes"

@@ -117,7 +117,14 @@ def test_warnings_come_before_all_tables_and_once():
     assert as_text(scores[:1]).splitlines()[0] == "one"
 
 
-@pytest.mark.parametrize("model", [name for name, kind in MODELS.items() if not kind.batch_type.pairs])
+FIRST = ("cyclegan", "stargan", "unit-digits", "cgan")
+"""One of each batch type that has labels or domains."""
+JUDGED = [name for name, kind in MODELS.items() if not kind.batch_type.pairs]
+
+
+@pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=[] if name in FIRST else pytest.mark.slow) for name in JUDGED]
+)
 def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, tmp_path, monkeypatch, model):
     def often_wrong(classifier, batches, domains, runtime):
         counts = {name: [763, 1000] for name in domains}

@@ -76,9 +76,9 @@ def _identity_loss(model):
     ("tie", "measure"),
     [
         ({"cycle": "code", "code_cycle_weight": 20}, _code_loss),
-        ({"cycle": "image"}, _image_loss),
+        pytest.param({"cycle": "image"}, _image_loss, marks=pytest.mark.slow),
         ({"semantic": 20}, _semantic_loss),
-        ({"identity": 10}, _identity_loss),
+        pytest.param({"identity": 10}, _identity_loss, marks=pytest.mark.slow),
     ],
     ids=["code cycle", "image cycle", "semantic", "identity"],
 )
