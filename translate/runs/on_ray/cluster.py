@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, TranslateError
 from translate.inference.cluster import ClusterOptions
 from translate.inference.formats.exported import needed
 from translate.utils.printing import shown
@@ -42,6 +42,10 @@ def connected(cluster: ClusterOptions) -> Iterator[Any]:
         raise ConfigurationError(
             f"--ray {address}: no cluster answers here ({str(error).splitlines()[0]}); start one with `ray start "
             "--head`, name its HOST:PORT, or give --ray local for this machine alone"
+        ) from error
+    except Exception as error:  # a bare Exception, where a machine is so busy that Ray gives up
+        raise TranslateError(
+            f"Ray did not start ({str(error).splitlines()[0]}); try again when less runs here"
         ) from error
     with redirect_stdout(sys.stderr):  # where Ray tells of lost processes
         try:
