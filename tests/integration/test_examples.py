@@ -14,7 +14,9 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LOOPS = ("cyclegan", "pix2pix", "wgan_gp")
 
 
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "cyclegan" else pytest.mark.slow) for name in LOOPS]
+)
 def test_a_bare_loop_runs_and_draws_what_it_has_learnt(name, monkeypatch, tmp_path, capsys):
     script, out = EXAMPLES / f"{name}.py", tmp_path / "out"
     arguments = ["--steps", "8", "--size", "32", "--data", "shapes", "--out", out, "--device", "cpu"]

@@ -75,7 +75,7 @@ def _identity_loss(model):
 @pytest.mark.parametrize(
     ("tie", "measure"),
     [
-        ({"cycle": "code", "code_cycle_weight": 20}, _code_loss),
+        pytest.param({"cycle": "code", "code_cycle_weight": 20}, _code_loss, marks=pytest.mark.slow),
         pytest.param({"cycle": "image"}, _image_loss, marks=pytest.mark.slow),
         ({"semantic": 20}, _semantic_loss),
         pytest.param({"identity": 10}, _identity_loss, marks=pytest.mark.slow),
