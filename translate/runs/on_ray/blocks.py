@@ -183,23 +183,23 @@ def _absolute(job: Job) -> Job:
 
 def _block(work: Work, jobs: list[Job]) -> list[Record]:
     """In a process of the cluster: the records of these jobs, in their order."""
-    converter, request = _loaded(work)
+    converter, request, sources = _loaded(work)
     found: dict[Path, Record] = {}
-    with Sources(work.output) as sources:
-        convert_folder(
-            converter,
-            jobs,
-            request,
-            work.writing,
-            inputs={job.source for job in jobs},
-            sources=sources,
-            done=lambda record: found.__setitem__(record.source, record),
-        )
+    convert_folder(
+        converter,
+        jobs,
+        request,
+        work.writing,
+        inputs={job.source for job in jobs},
+        sources=sources,
+        done=lambda record: found.__setitem__(record.source, record),
+    )
     return [found[job.source] for job in jobs]
 
 
 @lru_cache(1)
-def _loaded(work: Work) -> tuple[Converter, Request]:
-    """The model, loaded once a process."""
+def _loaded(work: Work) -> tuple[Converter, Request, Sources]:
+    """The model, loaded once a process, and where it notes what outputs are made of, which is long in large folders."""
     load_plugins(work.plugins)
-    return prepared(work.run, work.to, work.style, work.steps, work.model, work.writing)
+    converter, request = prepared(work.run, work.to, work.style, work.steps, work.model, work.writing)
+    return converter, request, Sources(work.output).__enter__()  # open as long as the process
